@@ -1,0 +1,1 @@
+//! Cluster in a process, fault injection, golden vectors, end to end.
