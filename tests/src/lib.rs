@@ -1,1 +1,41 @@
-//! Cluster in a process, fault injection, golden vectors, end to end.
+//! What the tests have in common: where the test data lies, and how its files are read.
+
+use std::io::Read;
+use std::path::{Path, PathBuf};
+
+/// The folder of golden vectors and real crawls, which is not part of this repository.
+///
+/// Looked for in `GRISTMILL_SHARED`, then in `../shared` beside the checkout. Where it is missing the calling
+/// test says that it is skipped; under `CI` it fails instead, so that nothing is skipped there unseen.
+#[must_use]
+pub fn shared(wanted: &str) -> Option<PathBuf> {
+    let root = std::env::var_os("GRISTMILL_SHARED")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../../shared"), PathBuf::from);
+    let path = root.join(wanted);
+    if path.exists() {
+        return Some(path);
+    }
+    assert!(
+        std::env::var_os("CI").is_none(),
+        "{} is not there: CI needs the test data, set GRISTMILL_SHARED",
+        path.display()
+    );
+    eprintln!("SKIPPED: {} is not there; set GRISTMILL_SHARED to the folder that holds it", path.display());
+    None
+}
+
+/// The lines of a `.jsonl` or `.jsonl.zst` file, each parsed.
+///
+/// # Panics
+/// If the file cannot be read or a line is not JSON: test data is trusted.
+#[must_use]
+pub fn jsonl(path: &Path) -> Vec<serde_json::Value> {
+    let raw = std::fs::read(path).expect("test data is readable");
+    let mut text = String::new();
+    if path.extension().is_some_and(|e| e == "zst") {
+        zstd::Decoder::new(&raw[..]).expect("zstd").read_to_string(&mut text).expect("UTF-8");
+    } else {
+        text = String::from_utf8(raw).expect("UTF-8");
+    }
+    text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
+}

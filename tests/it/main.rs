@@ -1,0 +1,1 @@
+//! The binary and the engine as a user meets them.
