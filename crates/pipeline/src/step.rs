@@ -1,0 +1,226 @@
+//! What a step is.
+//!
+//! A step is one file under `steps/` and one line in the list of [`steps`](crate::steps): its name, doc, parameters,
+//! code and tests stand together. The reference docs, the JSON schema of recipes and the tests over all steps are
+//! made from that list.
+
+use crate::resources::{Resources, Wanted};
+use crate::{Document, Fields, Verdict};
+use gristmill_filters::Text;
+use schemars::{JsonSchema, Schema, SchemaGenerator};
+use serde::de::DeserializeOwned;
+use serde_json::Value;
+
+/// A step of a recipe, as its file declares it.
+pub trait Step: 'static {
+    /// The name in recipes: DCLM's where DCLM has the step, else the field's.
+    const NAME: &'static str;
+    /// Markdown. The first line says in one sentence what the step does.
+    const DOC: &'static str;
+    /// The paper, or the repository and file, that the rule and its constants come from.
+    const ORIGIN: &'static str;
+    /// Parameters as one would write them in a recipe, in YAML.
+    const EXAMPLE: &'static str;
+    const KIND: Kind = Kind::Map;
+    /// What the document must have when it comes here.
+    const NEEDS: Needs = Needs::Text;
+
+    type Params: DeserializeOwned + JsonSchema + Send + Sync;
+
+    /// Refuses values that no document could pass or that contradict each other.
+    fn check(_params: &Self::Params) -> Result<(), BuildError> {
+        Ok(())
+    }
+
+    /// The models and lists that these parameters name.
+    fn resources(_params: &Self::Params) -> Vec<Wanted> {
+        Vec::new()
+    }
+
+    /// The step at work: called once for each lane, since what comes out may keep buffers of its own.
+    fn build(params: &Self::Params, cx: &Context) -> Result<Built, BuildError>;
+}
+
+/// Whether a step looks at one document or needs them all.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    Map,
+    Barrier,
+}
+
+/// What a document must have for a step. The chain answers for documents that lack it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Needs {
+    Nothing,
+    /// The fetched bytes: the step must stand before the text is extracted.
+    Body,
+    Text,
+}
+
+/// What a step may use while it is built.
+pub struct Context<'a> {
+    pub resources: &'a Resources,
+    /// The seed of the recipe, for hashes and sampling.
+    pub seed: u64,
+}
+
+/// A step at work.
+pub enum Built {
+    Map(Box<dyn MapStep>),
+    Barrier(Barrier),
+}
+
+/// Looks at one document at a time, in any order.
+pub trait MapStep: Send {
+    fn apply(&mut self, doc: &mut Document) -> Verdict;
+}
+
+/// The part of a global dedup that runs in the map pass before it: the keys under which a document may meet
+/// others. Documents that share a key are candidates for being the same.
+pub trait Signer: Send {
+    fn sign(&mut self, doc: &Document, keys: &mut Vec<u128>);
+}
+
+/// A step that needs the whole corpus.
+pub struct Barrier {
+    pub signer: Box<dyn Signer>,
+    /// Why the documents that go are dropped.
+    pub reason: &'static str,
+    pub joins: Joins,
+    /// Keys a document has at most, for estimates of memory and disk.
+    pub keys_per_document: u32,
+}
+
+/// How documents that share keys become one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Joins {
+    /// One key a document: all that share it are the same.
+    OneKey,
+    /// Any shared key joins two documents; what is joined is joined through others, too.
+    Transitive,
+}
+
+impl Built {
+    /// A map over the text and the other fields.
+    pub fn text(f: impl FnMut(&mut Text, &mut Fields) -> Verdict + Send + 'static) -> Self {
+        struct OverText<F>(F);
+        impl<F: FnMut(&mut Text, &mut Fields) -> Verdict + Send> MapStep for OverText<F> {
+            fn apply(&mut self, doc: &mut Document) -> Verdict {
+                match &mut doc.text {
+                    Some(text) => (self.0)(text, &mut doc.fields),
+                    None => Verdict::broken(NO_TEXT),
+                }
+            }
+        }
+        Self::Map(Box::new(OverText(f)))
+    }
+
+    /// A map over the whole document.
+    pub fn map(f: impl FnMut(&mut Document) -> Verdict + Send + 'static) -> Self {
+        struct Over<F>(F);
+        impl<F: FnMut(&mut Document) -> Verdict + Send> MapStep for Over<F> {
+            fn apply(&mut self, doc: &mut Document) -> Verdict {
+                (self.0)(doc)
+            }
+        }
+        Self::Map(Box::new(Over(f)))
+    }
+}
+
+/// The reason for documents without the text that a step needs.
+pub const NO_TEXT: &str = "no text";
+/// The reason for documents without the bytes that a step needs.
+pub const NO_BODY: &str = "no body";
+
+/// Why a step cannot be built from its parameters.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct BuildError(String);
+
+impl BuildError {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+/// A step in the list, its types erased.
+#[derive(Clone, Copy)]
+pub struct StepDef {
+    pub name: &'static str,
+    pub doc: &'static str,
+    pub origin: &'static str,
+    pub example: &'static str,
+    pub kind: Kind,
+    pub needs: Needs,
+    schema: fn(&mut SchemaGenerator) -> Schema,
+    parse: fn(&Value) -> Result<Box<dyn Parsed>, ParamError>,
+}
+
+/// Parameters that do not fit.
+#[derive(Debug)]
+pub struct ParamError {
+    /// Where in the parameters, outermost name first.
+    pub path: Vec<String>,
+    pub message: String,
+}
+
+/// A step with its parameters, checked.
+pub trait Parsed: Send + Sync {
+    fn resources(&self) -> Vec<Wanted>;
+    fn build(&self, cx: &Context) -> Result<Built, BuildError>;
+}
+
+struct Typed<S: Step>(S::Params);
+
+impl<S: Step> Parsed for Typed<S> {
+    fn resources(&self) -> Vec<Wanted> {
+        S::resources(&self.0)
+    }
+
+    fn build(&self, cx: &Context) -> Result<Built, BuildError> {
+        S::build(&self.0, cx)
+    }
+}
+
+impl StepDef {
+    #[must_use]
+    pub const fn of<S: Step>() -> Self {
+        Self {
+            name: S::NAME,
+            doc: S::DOC,
+            origin: S::ORIGIN,
+            example: S::EXAMPLE,
+            kind: S::KIND,
+            needs: S::NEEDS,
+            schema: |generator| generator.subschema_for::<S::Params>(),
+            parse: |value| {
+                let params: S::Params =
+                    serde_path_to_error::deserialize(value).map_err(|error| ParamError {
+                        path: error.path().iter().map(ToString::to_string).collect(),
+                        message: error.inner().to_string(),
+                    })?;
+                S::check(&params)
+                    .map_err(|error| ParamError { path: Vec::new(), message: error.to_string() })?;
+                Ok(Box::new(Typed::<S>(params)))
+            },
+        }
+    }
+
+    /// Parses and checks the parameters; `null` stands for none.
+    pub fn parse(&self, params: &Value) -> Result<Box<dyn Parsed>, ParamError> {
+        match params {
+            Value::Null => (self.parse)(&Value::Object(serde_json::Map::new())),
+            _ => (self.parse)(params),
+        }
+    }
+
+    pub fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
+        (self.schema)(generator)
+    }
+
+    /// The first line of the doc.
+    #[must_use]
+    pub fn summary(&self) -> &'static str {
+        self.doc.trim_start().lines().next().unwrap_or_default()
+    }
+}

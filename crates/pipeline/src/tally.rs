@@ -1,0 +1,144 @@
+//! The accounting: in = kept + dropped by reason + broken by reason, for a task, a stage, a job.
+
+use crate::Verdict;
+use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
+
+/// What became of the documents of a task, a stage or a job. Tallies add up.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Tally {
+    /// Documents that came in, readable or not.
+    #[serde(rename = "in")]
+    pub seen: u64,
+    pub kept: u64,
+    /// `"<step>: <reason>"` → documents.
+    pub dropped: BTreeMap<String, u64>,
+    /// reason → documents.
+    pub broken: BTreeMap<String, u64>,
+    /// Records that are no documents (`warcinfo`, `request`, …) by kind. Not part of the balance.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub skipped: BTreeMap<String, u64>,
+    /// Step number in the recipe → documents that met it and passed it.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub steps: BTreeMap<usize, Passage>,
+}
+
+/// Documents that met a step, and those that passed it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Passage {
+    #[serde(rename = "in")]
+    pub seen: u64,
+    pub out: u64,
+}
+
+/// A count that does not add up: a defect of ours, never of the data.
+#[derive(Debug, thiserror::Error, PartialEq, Eq)]
+#[error(
+    "documents do not add up: {seen} in, but {kept} kept + {dropped} dropped + {broken} broken; please report this"
+)]
+pub struct Imbalance {
+    seen: u64,
+    kept: u64,
+    dropped: u64,
+    broken: u64,
+}
+
+impl Tally {
+    /// Counts one document that came to its verdict at `step`.
+    pub fn count(&mut self, step: &str, verdict: &Verdict) {
+        self.seen += 1;
+        match verdict {
+            Verdict::Keep => self.kept += 1,
+            Verdict::Drop(reason) => add(&mut self.dropped, &format!("{step}: {reason}"), 1),
+            Verdict::Broken(reason) => add(&mut self.broken, reason, 1),
+        }
+    }
+
+    pub fn passed(&mut self, step: usize, passed: bool) {
+        let passage = self.steps.entry(step).or_default();
+        passage.seen += 1;
+        passage.out += u64::from(passed);
+    }
+
+    pub fn skip(&mut self, kind: &str) {
+        add(&mut self.skipped, kind, 1);
+    }
+
+    pub fn add(&mut self, other: &Tally) {
+        self.seen += other.seen;
+        self.kept += other.kept;
+        for (mine, theirs) in [
+            (&mut self.dropped, &other.dropped),
+            (&mut self.broken, &other.broken),
+            (&mut self.skipped, &other.skipped),
+        ] {
+            for (key, n) in theirs {
+                add(mine, key, *n);
+            }
+        }
+        for (step, passage) in &other.steps {
+            let mine = self.steps.entry(*step).or_default();
+            mine.seen += passage.seen;
+            mine.out += passage.out;
+        }
+    }
+
+    /// The tally of two passes in a row: what the first kept is what the second saw.
+    pub fn then(&mut self, next: &Tally) {
+        let kept = next.kept;
+        let seen = self.seen;
+        self.add(next);
+        self.seen = seen;
+        self.kept = kept;
+    }
+
+    #[must_use]
+    pub fn dropped_total(&self) -> u64 {
+        self.dropped.values().sum()
+    }
+
+    #[must_use]
+    pub fn broken_total(&self) -> u64 {
+        self.broken.values().sum()
+    }
+
+    /// Nothing vanishes: checked before every commit.
+    pub fn balance(&self) -> Result<(), Imbalance> {
+        let (dropped, broken) = (self.dropped_total(), self.broken_total());
+        if self.seen == self.kept + dropped + broken {
+            return Ok(());
+        }
+        Err(Imbalance { seen: self.seen, kept: self.kept, dropped, broken })
+    }
+}
+
+fn add(map: &mut BTreeMap<String, u64>, key: &str, n: u64) {
+    match map.get_mut(key) {
+        Some(count) => *count += n,
+        None => {
+            map.insert(key.to_owned(), n);
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn two_passes_in_a_row_balance() {
+        let mut first = Tally::default();
+        for verdict in [Verdict::Keep, Verdict::Keep, Verdict::dropped("short"), Verdict::broken("charset")] {
+            first.count("a", &verdict);
+        }
+        let mut second = Tally::default();
+        for verdict in [Verdict::Keep, Verdict::dropped("copy")] {
+            second.count("b", &verdict);
+        }
+        first.then(&second);
+        assert_eq!((first.seen, first.kept), (4, 1));
+        assert_eq!(first.balance(), Ok(()));
+        first.kept += 1;
+        assert!(first.balance().is_err());
+    }
+}
