@@ -141,6 +141,13 @@ impl<W: Write> Writer<W> {
         Ok(())
     }
 
+    /// Closes the block; the next row may have a smaller key.
+    pub(crate) fn restart(&mut self) -> Result<(), Error> {
+        self.flush()?;
+        self.previous = None;
+        Ok(())
+    }
+
     /// Bytes that are no block: counted, and part of the file's checksum.
     fn write_raw(&mut self, bytes: &[u8]) -> io::Result<()> {
         self.out.write_all(bytes)?;
@@ -282,6 +289,11 @@ impl<K: Key, R: Read> Reader<K, R> {
         };
         reader.next_row()?;
         Ok(reader)
+    }
+
+    /// The input, for what follows the blocks.
+    pub(crate) fn input(&mut self) -> &mut R {
+        &mut self.input
     }
 
     fn corrupt(&self, what: impl Into<String>) -> Error {

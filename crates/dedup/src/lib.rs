@@ -13,6 +13,9 @@
 
 pub mod block;
 pub mod bucket;
+pub mod components;
+pub mod droplist;
+pub mod edges;
 mod error;
 pub mod exact;
 pub mod keyfile;
@@ -20,5 +23,6 @@ pub mod minhash;
 pub mod shingle;
 pub mod sort;
 pub mod stream;
+pub mod survivor;
 
 pub use error::Error;
