@@ -11,7 +11,9 @@
 //! A document inside a job is a node: shard << 32 | ordinal ([`keyfile::node`]). Everything is deterministic:
 //! seeds are parameters, ties are broken by stated rules, and nothing depends on who wrote a row or when.
 
+pub mod bff;
 pub mod block;
+pub mod bloom;
 pub mod bucket;
 pub mod components;
 pub mod droplist;
@@ -24,5 +26,6 @@ pub mod shingle;
 pub mod sort;
 pub mod stream;
 pub mod survivor;
+pub mod tokens;
 
 pub use error::Error;

@@ -159,7 +159,7 @@ impl Signer {
 }
 
 /// The output function of SplitMix64 (Steele, Lea, Flood 2014).
-fn split_mix(mut x: u64) -> u64 {
+pub(crate) fn split_mix(mut x: u64) -> u64 {
     x = (x ^ x >> 30).wrapping_mul(0xBF58_476D_1CE4_E5B9);
     x = (x ^ x >> 27).wrapping_mul(0x94D0_49BB_1331_11EB);
     x ^ x >> 31

@@ -122,7 +122,7 @@ pub(crate) fn scramble(mut x: u64) -> u64 {
 
 /// The last n unit hashes and the polynomial over them.
 #[derive(Clone, Debug)]
-struct Window {
+pub(crate) struct Window {
     ring: Vec<u64>,
     at: usize,
     seen: usize,
@@ -135,18 +135,18 @@ struct Window {
 const FACTOR: u64 = 0x9E37_79B9_7F4A_7C15;
 
 impl Window {
-    fn new(ngram: usize) -> Self {
+    pub(crate) fn new(ngram: usize) -> Self {
         let leaving = (0..ngram).fold(1_u64, |power, _| power.wrapping_mul(FACTOR));
         Self { ring: vec![0; ngram], at: 0, seen: 0, sum: 0, leaving }
     }
 
-    fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         self.ring.fill(0);
         (self.at, self.seen, self.sum) = (0, 0, 0);
     }
 
     #[inline]
-    fn push(&mut self, unit: u64, out: &mut Vec<u64>) {
+    pub(crate) fn push(&mut self, unit: u64, out: &mut Vec<u64>) {
         let left = std::mem::replace(&mut self.ring[self.at], unit);
         self.at = if self.at + 1 == self.ring.len() { 0 } else { self.at + 1 };
         self.sum =
@@ -157,7 +157,13 @@ impl Window {
         }
     }
 
-    fn finish(&self, out: &mut Vec<u64>) {
+    /// Units pushed since the last reset.
+    pub(crate) fn seen(&self) -> usize {
+        self.seen
+    }
+
+    /// The one window of a text that is shorter than a window.
+    pub(crate) fn finish(&self, out: &mut Vec<u64>) {
         if self.seen > 0 && self.seen < self.ring.len() {
             out.push(scramble(self.sum));
         }
