@@ -22,10 +22,13 @@ mod error;
 pub mod exact;
 pub mod keyfile;
 pub mod minhash;
+pub mod rowfile;
+pub mod sets;
 pub mod shingle;
 pub mod sort;
 pub mod stream;
 pub mod survivor;
 pub mod tokens;
+pub mod verify;
 
 pub use error::Error;
