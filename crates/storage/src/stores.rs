@@ -1,0 +1,132 @@
+//! The right store for a URI, made once and shared.
+
+use std::collections::BTreeMap;
+use std::path::Path;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use crate::error::StoreError;
+use crate::store::Store;
+use crate::store::file::FileStore;
+use crate::store::memory::MemoryStore;
+use crate::uri::Uri;
+
+/// How stores are reached. What is not set comes from the standard `AWS_*` variables and files.
+#[derive(Clone, Debug, Default, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Settings {
+    /// S3 and its compatibles.
+    pub s3: S3Settings,
+    /// How often and how patiently failed requests are repeated.
+    pub retry: RetrySettings,
+}
+
+/// How S3 is reached.
+#[derive(Clone, Debug, Default, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct S3Settings {
+    /// Another server than AWS: `http://127.0.0.1:8333`.
+    pub endpoint: Option<String>,
+    /// The region; `us-east-1` where nothing says otherwise.
+    pub region: Option<String>,
+    /// `endpoint/bucket/key` in place of `bucket.endpoint/key`. Default: where an endpoint is set.
+    pub path_style: Option<bool>,
+    /// Send no credentials: public buckets only.
+    pub anonymous: bool,
+}
+
+/// How failed requests are repeated.
+#[derive(Clone, Debug, PartialEq, serde::Serialize, serde::Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct RetrySettings {
+    /// Tries of one request, the first included.
+    pub attempts: u32,
+    /// The first pause in milliseconds; it doubles with each try, and a random part of it is waited.
+    pub base_ms: u64,
+    /// The longest pause in milliseconds.
+    pub cap_ms: u64,
+    /// Retries that the whole process may have in hand; successes earn them back.
+    pub budget: u32,
+    /// Requests in flight to one store at most; fewer once it asks to slow down.
+    pub concurrency: u32,
+    /// How long one try may take before its first byte, in milliseconds.
+    pub timeout_ms: u64,
+}
+
+impl Default for RetrySettings {
+    fn default() -> Self {
+        Self { attempts: 8, base_ms: 100, cap_ms: 20_000, budget: 500, concurrency: 64, timeout_ms: 60_000 }
+    }
+}
+
+/// Opens stores. Clones share clients and limits.
+#[derive(Clone, Debug)]
+pub struct Stores {
+    inner: Arc<Inner>,
+}
+
+#[derive(Debug)]
+struct Inner {
+    #[allow(dead_code)]
+    settings: Settings,
+    /// By scheme and bucket or host.
+    open: Mutex<BTreeMap<String, Arc<dyn Store>>>,
+}
+
+impl Stores {
+    /// No connection is made before a store is used.
+    pub fn new(settings: Settings) -> Self {
+        Self { inner: Arc::new(Inner { settings, open: Mutex::default() }) }
+    }
+
+    /// The store that holds `uri`, and the key (or prefix) under which it is there.
+    pub fn open(&self, uri: &Uri) -> Result<(Arc<dyn Store>, String), StoreError> {
+        let (name, key) = match uri {
+            Uri::File(path) => {
+                let absolute = std::path::absolute(path)
+                    .map_err(|error| StoreError::from_io(&path.display().to_string(), &error))?;
+                ("file:".to_owned(), file_key(&absolute)?)
+            }
+            Uri::S3 { bucket, key } => (format!("s3://{bucket}"), key.clone()),
+            Uri::Http { origin, path } => (origin.clone(), path.clone()),
+            Uri::Memory { name, key } => (format!("memory://{name}"), key.clone()),
+        };
+        let mut open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(store) = open.get(&name) {
+            return Ok((store.clone(), key));
+        }
+        let store = self.connect(uri)?;
+        open.insert(name, store.clone());
+        Ok((store, key))
+    }
+
+    fn connect(&self, uri: &Uri) -> Result<Arc<dyn Store>, StoreError> {
+        match uri {
+            Uri::File(_) => Ok(Arc::new(FileStore::new("/"))),
+            Uri::Memory { name, .. } => Ok(Arc::new(MemoryStore::new(name))),
+            Uri::S3 { .. } | Uri::Http { .. } => Err(StoreError::Invalid {
+                uri: uri.to_string(),
+                why: "this build has no client for it; build with the features s3 and https".into(),
+            }),
+        }
+    }
+}
+
+/// The key of a path in the store of all files: without the leading slash, `.` and `..` resolved by name.
+fn file_key(absolute: &Path) -> Result<String, StoreError> {
+    let mut parts: Vec<&str> = Vec::new();
+    for part in absolute.components() {
+        match part {
+            std::path::Component::Normal(name) => parts.push(name.to_str().ok_or_else(|| {
+                StoreError::Invalid {
+                    uri: absolute.display().to_string(),
+                    why: "the path is not UTF-8; rename it".into(),
+                }
+            })?),
+            std::path::Component::ParentDir => {
+                parts.pop();
+            }
+            _ => {}
+        }
+    }
+    Ok(parts.join("/"))
+}
