@@ -5,7 +5,7 @@ use std::io::{self, Read, Write};
 use crate::Error;
 use crate::keyfile::Summary;
 use crate::rowfile::{self, FileRows, Format};
-use crate::sort::{Plain, Scratch, Sorter};
+use crate::sort::{Plain, Scratch, Sorted, Sorter};
 use crate::stream::Stream;
 
 const FORMAT: Format = Format { magic: b"gmedges\n", name: "edge file", notes: false };
@@ -25,6 +25,11 @@ impl<S: Scratch, F: FnMut() -> io::Result<S>> Writer<S, F> {
     #[inline]
     pub fn push(&mut self, from: u64, to: u64) -> Result<(), Error> {
         self.sorter.push(from, to, &[])
+    }
+
+    /// Sorts and drops repetitions, for reading at once instead of writing a file.
+    pub fn into_sorted(self) -> Result<Sorted<u64, Plain, S>, Error> {
+        self.sorter.finish()
     }
 
     /// Sorts, drops repetitions and writes the file.

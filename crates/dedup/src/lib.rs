@@ -22,6 +22,7 @@ mod error;
 pub mod exact;
 pub mod keyfile;
 pub mod minhash;
+pub mod pieces;
 pub mod rowfile;
 pub mod sets;
 pub mod shingle;
