@@ -1,6 +1,6 @@
 //! Sorted rows as bytes: blocks with a checksum each.
 //!
-//! A block is a header of 16 bytes and a payload of at most about [`PAYLOAD`] bytes (more only for one huge note):
+//! A block is a header of 16 bytes and a payload of at most about 32 KiB (more only for one huge note):
 //!
 //! ```text
 //! u32 payload length | u16 range | u16 zero | u64 xxh3 of the payload, seeded with the block's file offset

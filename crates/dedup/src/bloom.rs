@@ -84,8 +84,12 @@ fn best_k(blocks: u64, items: u64) -> (u32, f64) {
 
 /// False positives where blocks hold `load` items on average: the mean over Poisson-many items of (share of bits set)^k.
 fn rate(load: f64, k: u32) -> f64 {
+    // Every bit is set long before that.
+    if load > 1e4 {
+        return 1.0;
+    }
     let k = f64::from(k);
-    let last = (load + 12.0 * load.sqrt() + 40.0).min(1e5) as u32;
+    let last = (load + 12.0 * load.sqrt() + 40.0) as u32;
     let mut log_weight = -load;
     let mut sum = 0.0;
     for items in 1..=last {
@@ -305,6 +309,7 @@ mod tests {
             let bits = size.bytes() as f64 * 8.0 / 1e7;
             assert!(bits < at_most && bits > 1.44 * (1.0 / rate).log2(), "{rate}: {bits} bits, {size:?}");
             assert!(size.false_positive_rate(10_000_000) <= rate);
+            assert!((size.false_positive_rate(u64::MAX) - 1.0).abs() < 1e-9);
         }
         for bad in [0.0, 1.0, -1.0, f64::NAN] {
             assert!(Size::for_items(1, bad).is_err());

@@ -1,4 +1,4 @@
-//! The edge file: pairs of nodes, sorted, each once, in the form of [`rowfile`](crate::rowfile).
+//! The edge file: pairs of nodes, sorted, each once, in the form of [`rowfile`].
 
 use std::io::{self, Read, Write};
 

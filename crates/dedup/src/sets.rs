@@ -10,7 +10,7 @@
 //! unbiased sample of well over 50,000 shingles.
 //!
 //! The file holds one row per document that has shingles, in document order, in the form of
-//! [`rowfile`](crate::rowfile): key ordinal, node s, note the coded set.
+//! [`rowfile`]: key ordinal, node s, note the coded set.
 
 use std::io::{Read, Write};
 

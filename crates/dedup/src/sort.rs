@@ -119,10 +119,11 @@ impl<K: Key, N: Notes, S: Scratch, F: FnMut() -> io::Result<S>> Sorter<K, N, S, 
                 note.len()
             )));
         }
-        if self.slots.len() == self.slots.capacity() {
-            // Growing by doubling would need three times the budget at the last step.
-            let more = self.slots.len().clamp(1024, 1 << 20).min(self.slot_limit - self.slots.len());
-            self.slots.reserve_exact(more.max(1));
+        if self.slots.capacity() == 0 {
+            // All at once: growing by doubling would copy, and hold three times the budget at the last step. Memory
+            // that is not written to is only promised.
+            self.slots.reserve_exact(self.slot_limit);
+            self.arena.reserve_exact(if N::PRESENT { self.arena_limit } else { 0 });
         }
         let note = N::save(&mut self.arena, note);
         self.slots.push(Slot { key, node, note });
