@@ -32,6 +32,14 @@ mod memory;
 mod settings;
 mod turn;
 
+#[cfg(any(test, feature = "conformance"))]
+pub mod conformance;
+
+#[cfg(feature = "redis")]
+pub mod redis;
+
+#[cfg(feature = "redis")]
+pub use crate::redis::{RedisConsumer, RedisOptions, RedisQueue};
 pub use chance::Chance;
 pub use clock::{Clock, TokioClock};
 pub use error::Error;

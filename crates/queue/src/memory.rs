@@ -195,7 +195,10 @@ impl Producer for MemoryQueue {
             tokio::pin!(news);
             news.as_mut().enable();
             let settled = self.shared.lock().notices_after(after, limit);
-            if !settled.notices.is_empty() || tokio::time::timeout_at(deadline, news).await.is_err() {
+            if !settled.notices.is_empty() || settled.missed {
+                return Ok(settled);
+            }
+            if tokio::time::timeout_at(deadline, news).await.is_err() {
                 return Ok(settled);
             }
         }
@@ -498,4 +501,57 @@ impl Inside {
 
 fn millis(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::conformance::{self, Rig};
+    use crate::{Depth, TokioClock};
+
+    fn rig(settings: Settings) -> Rig {
+        let queue = MemoryQueue::new(settings, Arc::new(TokioClock::new()), 1).expect("valid settings");
+        let [one, two] = [queue.clone(), queue.clone()];
+        Rig {
+            producer: Arc::new(queue),
+            consumer: Box::new(move |name, _| Arc::new(one.consumer(name))),
+            audit: Box::new(move |depth| {
+                let queue = two.clone();
+                Box::pin(async move { audit(&queue, &depth) })
+            }),
+        }
+    }
+
+    /// What is kept twice must agree.
+    fn audit(queue: &MemoryQueue, depth: &Depth) {
+        let inside = queue.shared.lock();
+        for (class, line) in depth.classes.iter().zip(&inside.ready) {
+            assert_eq!(class.ready, line.len() as u64);
+        }
+        assert_eq!(depth.classes.iter().map(|c| c.delayed).sum::<u64>(), inside.delayed.len() as u64);
+        let held = inside.leases.values().filter(|held| !held.cancelled).count() as u64;
+        assert_eq!(depth.classes.iter().map(|c| c.leased).sum::<u64>(), held);
+        assert_eq!(inside.jobs.values().map(BTreeSet::len).sum::<usize>(), inside.tasks.len());
+        assert!(inside.jobs.values().all(|ids| !ids.is_empty()));
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn keeps_every_promise() {
+        conformance::run(&rig).await;
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn tokens_do_not_repeat_in_another_life() {
+        let mut tokens = BTreeSet::new();
+        for seed in 0..3 {
+            let queue =
+                MemoryQueue::new(Settings::default(), Arc::new(TokioClock::new()), seed).expect("valid");
+            let id = TaskId::new("a").expect("valid");
+            let task =
+                Task { id, job: "j".to_owned(), priority: crate::Priority::High, payload: Bytes::new() };
+            queue.enqueue(vec![task]).await.expect("enqueue");
+            let lease = queue.consumer("w").claim(Duration::ZERO).await.expect("claim").expect("there");
+            assert!(tokens.insert(lease.token));
+        }
+    }
 }

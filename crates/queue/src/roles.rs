@@ -29,7 +29,8 @@ pub trait Producer: Send + Sync {
     /// is ready again, or dead. Also makes delayed tasks ready whose time has come. Call it every few seconds.
     async fn expire(&self, limit: usize) -> Result<Vec<Expired>>;
 
-    /// Up to `limit` tasks that ended since `after`, oldest first; waits up to `wait` for the first.
+    /// Up to `limit` tasks that ended since `after`, oldest first; waits up to `wait` for the first, unless some
+    /// were missed.
     ///
     /// Hints, not records: a notice may come twice, and [`Settled::missed`] says when some can not come any more
     /// (then list the object store). Start with `None`, go on with [`Settled::cursor`].
