@@ -1,1 +1,3 @@
 //! The binary and the engine as a user meets them.
+
+mod queue;
