@@ -18,6 +18,7 @@ use gristmill_dedup::sets::{Measure, Set};
 use gristmill_dedup::shingle::{Shingler, Unit};
 use gristmill_dedup::sort::Plain;
 use gristmill_dedup::stream::{Merge, Rows, Stream};
+use gristmill_dedup::substring::Finder;
 use gristmill_dedup::{bucket, components};
 
 fn main() {
@@ -60,6 +61,18 @@ fn main() {
     }
     print_texts("bff old-both, filter for 80 M n-grams", &texts, start.elapsed().as_secs_f64());
     shingle_sets(&texts);
+    let mut finder = Finder::new(50, 1).expect("possible");
+    let mut out = Vec::new();
+    text_speed("substring keys, 50 tokens", &texts, |text| {
+        finder.keys(text, &mut out);
+        black_box(&out);
+    });
+    let mut spans = Vec::new();
+    text_speed("substring, a text with itself", &texts, |text| {
+        spans.clear();
+        finder.shared(text, text, &mut spans);
+        black_box(&spans);
+    });
     key_files();
     graphs();
 }

@@ -1,12 +1,16 @@
 //! Deduplication: the algorithms and the file formats, without storage, threads or clock.
 //!
 //! ```text
-//! text ── shingle ── minhash ──┐                                        ┌─ components ── droplist
-//!                              ├─ keyfile ══ bucket ── edges (sort) ────┤
-//! text, url ───── exact ───────┘  (one per    (key range of             └─ (exact: survivor, duplicate)
-//!                                  map task)   all key files)
-//! text ── bff: paragraphs and documents against a Bloom filter, in record order
+//! text ── shingle ── minhash ──┐                                           ┌─ components ─ survivor ─┐
+//! text ── substring ───────────┼─ keyfile ═══ bucket ─── edges ─ (verify) ─┤                         ├─ droplist
+//! text, url ── exact, pieces ──┘  (one per     (key range    (sorted       └─ (exact: survivor known)┘
+//!                                  map task)    of all files)  pairs)
+//! text ── shingle ── sets ── verify    exact similarity of candidates, without the texts
+//! text ── bff ── bloom                 paragraphs and documents against a filter, in record order
 //! ```
+//!
+//! [`stream`], [`block`], [`sort`] and [`rowfile`] are what the files have in common: sorted rows, their bytes, the
+//! external sort and the merge.
 //!
 //! A document inside a job is a node: shard << 32 | ordinal ([`keyfile::node`]). Everything is deterministic:
 //! seeds are parameters, ties are broken by stated rules, and nothing depends on who wrote a row or when.
@@ -28,6 +32,7 @@ pub mod sets;
 pub mod shingle;
 pub mod sort;
 pub mod stream;
+pub mod substring;
 pub mod survivor;
 pub mod tokens;
 pub mod verify;

@@ -13,8 +13,9 @@
 
 use std::sync::LazyLock;
 
-use unicode_segmentation::UnicodeSegmentation;
 use xxhash_rust::xxh3::xxh3_64_with_seed;
+
+use crate::tokens::each_token;
 
 /// What a text is cut into before n-grams are taken.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -52,9 +53,11 @@ impl Shingler {
         match self.unit {
             Unit::Words => each_word(&self.lower, |word| window.push(hash_word(word, seed), out)),
             Unit::Uax29 => {
-                for word in self.lower.unicode_words() {
-                    window.push(hash_word(word.as_bytes(), seed), out);
-                }
+                each_token(&self.lower, |token| {
+                    if token.chars().any(char::is_alphanumeric) {
+                        window.push(hash_word(token.as_bytes(), seed), out);
+                    }
+                });
             }
             Unit::Chars => {
                 let mut blank = false;
@@ -263,6 +266,7 @@ pub fn is_word_char(c: char) -> bool {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use unicode_segmentation::UnicodeSegmentation;
 
     use super::*;
 
@@ -337,6 +341,11 @@ mod tests {
             let mut lower = String::new();
             lowercase_into(&text, &mut lower);
             prop_assert_eq!(lower, text.to_lowercase());
+        }
+
+        #[test]
+        fn uax29_units_are_unicode_words(text in "[ab1'., \n\u{300}é今ท]{0,20}|\\PC{0,20}") {
+            prop_assert_eq!(count(Unit::Uax29, 1, &text), text.to_lowercase().unicode_words().count());
         }
 
         #[test]

@@ -4,17 +4,20 @@ use unicode_segmentation::UnicodeSegmentation;
 
 /// Calls `take` with every piece between word bounds that is not all white space: words, numbers, and each mark of
 /// punctuation by itself.
-pub fn each_token(text: &str, mut take: impl FnMut(&str)) {
-    if text.is_ascii() {
-        each_ascii_piece(text, |piece| {
-            if !matches!(piece.as_bytes().first(), Some(b' ' | b'\t'..=b'\r')) {
-                take(piece);
-            }
-        });
-    } else {
-        for piece in text.split_word_bounds() {
-            if !piece.chars().all(char::is_whitespace) {
-                take(piece);
+pub fn each_token<'a>(text: &'a str, mut take: impl FnMut(&'a str)) {
+    // There is always a bound at a line feed, so that only the lines that need it go the long way.
+    for line in text.split('\n') {
+        if line.is_ascii() {
+            each_ascii_piece(line, |piece| {
+                if !matches!(piece.as_bytes().first(), Some(b' ' | b'\t'..=b'\r')) {
+                    take(piece);
+                }
+            });
+        } else {
+            for piece in line.split_word_bounds() {
+                if !piece.chars().all(char::is_whitespace) {
+                    take(piece);
+                }
             }
         }
     }
@@ -133,6 +136,15 @@ mod tests {
             let mut got = Vec::new();
             each_ascii_piece(&text, |piece| got.push(piece));
             let expected: Vec<&str> = text.split_word_bounds().collect();
+            prop_assert_eq!(got, expected);
+        }
+
+        #[test]
+        fn lines_may_be_cut_by_themselves(text in "[ab1'., \r\n\u{300}é\u{200d}\u{a0}\u{2028}\u{1F1E6}]{0,20}|\\PC{0,20}") {
+            let mut got = Vec::new();
+            each_token(&text, |piece| got.push(piece));
+            let all = text.split_word_bounds();
+            let expected: Vec<&str> = all.filter(|piece| !piece.chars().all(char::is_whitespace)).collect();
             prop_assert_eq!(got, expected);
         }
     }
