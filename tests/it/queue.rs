@@ -1,5 +1,6 @@
 //! The queue on a real server: the suite that every queue passes, and what only a server can do to us.
 
+pub(crate) mod proxy;
 pub(crate) mod server;
 
 use std::sync::Arc;
@@ -12,6 +13,7 @@ use gristmill_queue::{
     Consumer, Depth, Error, Failure, Hold, Lease, Phase, Priority, Producer, RedisOptions, RedisQueue,
     Settings, Task, TaskId,
 };
+use proxy::Proxy;
 use redis::aio::MultiplexedConnection;
 use server::Server;
 use tokio::time::{sleep, timeout};
@@ -214,6 +216,73 @@ async fn impatience_is_an_error_that_can_be_retried() {
     assert!(error.is_retryable() && start.elapsed() > Duration::from_millis(300), "{error}");
 }
 
+/// What was done before the answer was lost is not done twice, and a delivery nobody heard of is found.
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn lost_answers_lose_nothing() {
+    let Some(server) = Server::start("redis-server", &[]) else { return };
+    let proxy = Proxy::before(server.port).await;
+    let url = format!("redis://127.0.0.1:{}", proxy.port);
+    let (queue, worker) = {
+        let queue = queue(&url, Settings { backoff_base: Duration::from_secs(100), ..Settings::default() });
+        let worker = queue.consumer("w", 1).expect("valid");
+        (queue, worker)
+    };
+    // Connections are made and scripts are known before anything is lost.
+    let failure = || Failure { message: "no".to_owned(), retryable: true };
+    queue.enqueue(tasks("warm", 0..2)).await.expect("enqueue");
+    worker.finish(claimed(&worker).await, Bytes::new()).await.expect("finish");
+    let warm = claimed(&worker).await;
+    worker.heartbeat(&warm, None).await.expect("heartbeat");
+    worker.release(warm).await.expect("release");
+    worker.fail(claimed(&worker).await, failure()).await.expect("fail");
+    queue.live(&[]).await.expect("live");
+
+    let all = tasks("job", 0..4);
+    let phase = async |number: usize| queue.live(&ids(&all[number..=number])).await.expect("live")[0];
+    proxy.swallow_next();
+    assert!(queue.enqueue(all[..3].to_vec()).await.expect("enqueue").is_empty(), "they are known by now");
+    assert_eq!(queue.depth().await.expect("depth").classes[1].ready, 3);
+
+    proxy.swallow_next();
+    let leases = [claimed(&worker).await, claimed(&worker).await, claimed(&worker).await];
+    let mut claimed_ids: Vec<_> = leases.iter().map(|lease| lease.task.id.clone()).collect();
+    claimed_ids.sort();
+    assert_eq!(claimed_ids, ids(&all[..3]), "the one whose answer was lost is among them");
+    assert!(leases.iter().all(|lease| lease.attempt == 1));
+    let [finishing, failing, releasing] = leases;
+
+    proxy.swallow_next();
+    assert_eq!(worker.heartbeat(&finishing, None).await.expect("heartbeat"), Hold::Held);
+    let start = queue.settled(None, 100, Duration::ZERO).await.expect("settled");
+    proxy.swallow_next();
+    assert_eq!(worker.finish(finishing, Bytes::new()).await.expect("finish"), Hold::Lost, "a repetition");
+    let told = queue.settled(Some(&start.cursor), 100, Duration::ZERO).await.expect("settled");
+    assert_eq!(told.notices.len(), 1, "done once");
+    proxy.swallow_next();
+    let failed = failing.task.id.clone();
+    worker.fail(failing, failure()).await.expect("fail");
+    assert_eq!(queue.live(&[failed]).await.expect("live"), [Some(Phase::Delayed)]);
+    proxy.swallow_next();
+    let released = releasing.task.id.clone();
+    worker.release(releasing).await.expect("release");
+    assert_eq!(queue.live(&[released]).await.expect("live"), [Some(Phase::Ready)]);
+    let again = claimed(&worker).await;
+    assert_eq!((again.attempt, again.failures), (2, 0));
+    worker.finish(again, Bytes::new()).await.expect("finish");
+    assert_eq!(proxy.swallowed(), 6);
+
+    // And while it waits.
+    let waiting = tokio::spawn(async move { worker.claim(Duration::from_secs(30)).await });
+    sleep(Duration::from_millis(300)).await;
+    let direct = self::queue(&server.url(), Settings::default());
+    proxy.swallow_next();
+    direct.enqueue(all[3..].to_vec()).await.expect("enqueue");
+    let lease =
+        timeout(SOON, waiting).await.expect("in time").expect("no panic").expect("claim").expect("a task");
+    assert_eq!((&lease.task, lease.attempt, proxy.swallowed()), (&all[3], 1, 7));
+    assert_eq!(phase(3).await, Some(Phase::Leased));
+}
+
 /// With persistence, leases outlive the server; the time that it was down is not held against their holders.
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn leases_outlive_a_restart() {
@@ -283,7 +352,12 @@ async fn tls_users_and_passwords() {
     assert!(made.status.success(), "{}", String::from_utf8_lossy(&made.stderr));
     let port = server::free_port();
     let (cert, key) = (file("cert.pem"), file("key.pem"));
-    let acl = ["--user", "default", "off", "--user", "mill", "on", ">grist", "~*", "+@all"];
+    // Just the rights that the documentation names.
+    let rights = "+evalsha +script|load +info +time +exists +del +hset +hget +hmget +hdel +hincrby +sadd +srem +sscan \
+                  +zadd +zrem +zrange +xadd +xack +xdel +xgroup +xinfo +xpending +xclaim +xautoclaim +xrange +xread \
+                  +xreadgroup";
+    let user = ["--user", "default", "off", "--user", "mill", "on", ">grist", "~{gristmill}*", "-@all"];
+    let acl = [&user[..], &rights.split_whitespace().collect::<Vec<_>>()].concat();
     let tls =
         ["--port", "0", "--tls-port", &port.to_string(), "--tls-cert-file", &cert, "--tls-key-file", &key];
     let args = [&tls[..], &["--tls-ca-cert-file", &cert, "--tls-auth-clients", "yes"], &acl[..]].concat();
@@ -308,12 +382,38 @@ async fn tls_users_and_passwords() {
     };
     let none = ask(|_| ()).await;
     assert!(none.is_none(), "{none:?}");
+    everything_once(&RedisQueue::new(Settings::default(), &options, 1).expect("valid settings")).await;
     let refused = ask(|options| options.password = Some("wrong-password".to_owned())).await;
     assert!(matches!(refused, Some(Error::Refused { .. })), "{refused:?}");
     let stranger = ask(|options| options.client_pem = None).await;
     assert!(matches!(stranger, Some(Error::Unavailable { .. })), "{stranger:?}");
     let distrust = ask(|options| options.ca_pem = None).await;
     assert!(matches!(distrust, Some(Error::Unavailable { .. } | Error::Refused { .. })), "{distrust:?}");
+}
+
+/// Calls all there is, to see that it is allowed.
+async fn everything_once(queue: &RedisQueue) {
+    let worker = queue.consumer("w", 1).expect("valid");
+    queue.enqueue(tasks("all", 0..4)).await.expect("enqueue");
+    assert!(worker.claim(Duration::ZERO).await.expect("claim").is_some());
+    for retryable in [true, false] {
+        let failure = Failure { message: "no".to_owned(), retryable };
+        worker.fail(claimed(&worker).await, failure).await.expect("fail");
+    }
+    let lease = claimed(&worker).await;
+    worker.heartbeat(&lease, Some(Bytes::from_static(b"1"))).await.expect("heartbeat");
+    queue.running(None, 10).await.expect("running");
+    worker.release(lease).await.expect("release");
+    worker.finish(claimed(&worker).await, Bytes::new()).await.expect("finish");
+    queue.expire(10).await.expect("expire");
+    queue.depth().await.expect("depth");
+    let told = queue.settled(None, 10, Duration::ZERO).await.expect("settled");
+    queue.settled(Some(&told.cursor), 10, Duration::from_millis(10)).await.expect("settled");
+    let letters = queue.dead_letters("all", None, 10).await.expect("dead letters").letters;
+    queue.revive(&[letters[0].task.id.clone()]).await.expect("revive");
+    queue.withdraw_job("all").await.expect("withdraw");
+    queue.forget_job("all").await.expect("forget");
+    worker.claim(Duration::from_millis(10)).await.expect("claim");
 }
 
 /// Printed, not asserted: machines differ.

@@ -5,16 +5,16 @@ use crate::lifecycle::Illegal;
 /// An error of the queue. Messages name servers without user and password.
 #[derive(Debug, thiserror::Error)]
 pub enum Error {
-    /// The server could not be reached for longer than the call was allowed to wait. Call again: the
-    /// connection is made anew, every call is safe to repeat.
-    #[error("redis at {server} is not reachable: {why}; the next call tries again")]
+    /// The server could not be reached, or could not serve (loading, out of memory, failing over), for longer than
+    /// the call was allowed to wait. Call again: every call is safe to repeat, and connects anew.
+    #[error("redis at {server} does not serve: {why}; the next call tries again")]
     Unavailable {
         /// Host and port, without secrets.
         server: String,
         /// What the last try ended with.
         why: String,
     },
-    /// The server answers, but refuses: wrong password, missing rights, out of memory, too old.
+    /// The server answers, but refuses: wrong password, missing rights, too old.
     #[error("redis at {server} refused {what}: {why}")]
     Refused {
         /// Host and port, without secrets.
@@ -23,6 +23,12 @@ pub enum Error {
         what: &'static str,
         /// The server's words.
         why: String,
+    },
+    /// The server's answer has a shape that no script of ours gives.
+    #[error("redis answered {what} in an unknown way: does another program write under the queue's prefix?")]
+    Unexpected {
+        /// What was asked.
+        what: &'static str,
     },
     /// The caller asked for something that cannot be: the message says what to change.
     #[error("{0}")]

@@ -1,7 +1,8 @@
 //! A queue for a cluster, on Redis (7 or later) or Valkey: Streams with a consumer group per priority.
 //!
 //! # Keys
-//! All begin with the hash tag of [`Settings::prefix`], so that scripts may touch several of them in a Redis Cluster.
+//! All begin with the hash tag of [`Settings::prefix`], so that they share a slot wherever slots matter. One server
+//! is spoken to, or whatever a name or proxy makes look like one; Sentinel's and Cluster's protocols are not.
 //!
 //! | key | type | holds |
 //! |---|---|---|
@@ -32,6 +33,11 @@
 //! per line, until a later one has been delivered: `lag` is then always exact: ready tasks and ghosts.
 //! Some 400 bytes per task plus its payload, nothing for finished ones but their notices.
 //!
+//! # Rights
+//! A user needs `~{gristmill}*` (with the prefix) and `+evalsha +script|load +info +time +exists +del +hset +hget
+//! +hmget +hdel +hincrby +sadd +srem +sscan +zadd +zrem +zrange +xadd +xack +xdel +xgroup +xinfo +xpending +xclaim
+//! +xautoclaim +xrange +xread +xreadgroup`.
+//!
 //! # How it fails
 //! - Redis unreachable, loading, failing over: calls wait and reconnect with backoff for [`RedisOptions::patience`],
 //!   then answer [`Error::Unavailable`]. The next call tries again, for ever.
@@ -40,7 +46,9 @@
 //! - Redis restarted with its data: idle times ran on meanwhile, so nothing expires until it has been up, and this
 //!   coordinator connected, for one lease: holders get the chance to be heard.
 //! - An answer lost on the way: repeated calls are answered as said in [`crate::roles`]; a claim whose answer was lost
-//!   is found by the same consumer's next claim.
+//!   is found by the same consumer's next claim, as the same attempt.
+//! - Redis full: enqueueing waits; claims, finishes and failures go on (a script whose first write needs no memory is
+//!   let through), so the queue drains.
 //! - `maxmemory` must go with `noeviction`; an evicted key is a lost one, as after a wipe.
 
 mod consumer;

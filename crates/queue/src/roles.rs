@@ -62,7 +62,8 @@ pub trait Producer: Send + Sync {
 /// What a worker may do.
 #[async_trait]
 pub trait Consumer: Send + Sync {
-    /// Takes the next task, waiting up to `wait` for one. While the queue cannot be reached this waits as well.
+    /// Takes the next task, waiting up to `wait` for one. While the queue cannot be reached this waits as well, and
+    /// at the end says so. May be dropped at any moment: what was delivered is found by the next claim.
     ///
     /// By priority, with a small share for lower ones (every 8th claim begins with `Normal`, every 32nd with
     /// `Low`), so that nothing starves; within a priority first come, first served.

@@ -140,6 +140,10 @@ impl RedisConsumer {
         }
     }
 
+    fn failed(&self) -> u64 {
+        self.link.failed() + self.waiting.failed()
+    }
+
     /// Takes note of a lease in the same breath as it is handed out: a claim that is dropped before that leaves it
     /// to be adopted.
     fn hand_out(&self, lease: Lease) -> Lease {
@@ -169,7 +173,7 @@ impl RedisConsumer {
         Some(about)
     }
 
-    /// Lets go of a lease, once the server has answered.
+    /// Lets go of a lease, once the server has answered that it is over.
     fn forget(&self, lease: &Lease) {
         if let Some(delivery) = Delivery::of(&lease.token) {
             self.held().remove(&delivery.name());
@@ -197,8 +201,10 @@ impl Consumer for RedisConsumer {
             {
                 return Ok(Some(self.hand_out(lease)));
             }
+            let failed = self.failed();
             let lease = self.look(deadline).await?;
-            self.interrupted.store(false, Ordering::Relaxed);
+            // If a try failed meanwhile, its answer may have been a delivery.
+            self.interrupted.store(self.failed() != failed, Ordering::Relaxed);
             if lease.is_some() || Instant::now() >= deadline {
                 return Ok(lease.map(|lease| self.hand_out(lease)));
             }
@@ -213,7 +219,12 @@ impl Consumer for RedisConsumer {
         if let Some(progress) = &progress {
             beat.arg(1).arg(progress.as_ref());
         }
-        hold(self.link.ask("heartbeat", &beat).await?, "heartbeat")
+        let hold = hold(self.link.ask("heartbeat", &beat).await?, "heartbeat")?;
+        if hold != Hold::Held {
+            // Its holder may drop it without another word.
+            self.forget(lease);
+        }
+        Ok(hold)
     }
 
     async fn finish(&self, lease: Lease, note: Bytes) -> Result<Hold> {

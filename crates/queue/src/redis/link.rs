@@ -1,6 +1,7 @@
 //! A connection that heals itself: every request is tried until it is answered or its deadline has passed.
 
 use std::future::Future;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -30,6 +31,10 @@ pub(super) struct Link {
     /// that dropping the request closes the connection, and the server stops waiting on its behalf.
     exclusive: bool,
     slot: Mutex<Slot>,
+    /// Held while connecting, so that many callers make one connection.
+    connecting: tokio::sync::Mutex<()>,
+    /// Tries that failed, ever.
+    failed: AtomicU64,
 }
 
 struct Slot {
@@ -88,7 +93,13 @@ impl Link {
 
     fn new(shared: &Arc<Shared>, seed: u64, exclusive: bool) -> Self {
         let slot = Slot { connection: None, generation: 0, healed: None, chance: Chance::new(seed) };
-        Self { shared: Arc::clone(shared), exclusive, slot: Mutex::new(slot) }
+        Self {
+            shared: Arc::clone(shared),
+            exclusive,
+            slot: Mutex::new(slot),
+            connecting: tokio::sync::Mutex::new(()),
+            failed: AtomicU64::new(0),
+        }
     }
 
     /// Asks with the usual patience.
@@ -121,6 +132,7 @@ impl Link {
                 Verdict::Later => {}
             }
             failures += 1;
+            self.failed.fetch_add(1, Ordering::Relaxed);
             let pause = self.slot().chance.backoff_between(RECONNECT_BASE, RECONNECT_MAX, failures);
             if Instant::now() + pause >= deadline {
                 let (server, why) = (self.shared.server.clone(), error.to_string());
@@ -138,6 +150,11 @@ impl Link {
         self.slot().healed.is_some_and(|at| at.elapsed() < span)
     }
 
+    /// Tries that failed, ever. If this grew while a request was asked, it may have been done more than once.
+    pub(super) fn failed(&self) -> u64 {
+        self.failed.load(Ordering::Relaxed)
+    }
+
     async fn ask_once(&self, request: &impl Request) -> RedisResult<Value> {
         let (mut connection, generation) = self.connection().await?;
         let answer = request.ask(&mut connection).await;
@@ -153,12 +170,12 @@ impl Link {
     }
 
     async fn connection(&self) -> RedisResult<(MultiplexedConnection, u64)> {
-        {
-            let mut slot = self.slot();
-            let known = if self.exclusive { slot.connection.take() } else { slot.connection.clone() };
-            if let Some(connection) = known {
-                return Ok((connection, slot.generation));
-            }
+        if let Some(known) = self.known() {
+            return Ok(known);
+        }
+        let _connecting = self.connecting.lock().await;
+        if let Some(known) = self.known() {
+            return Ok(known);
         }
         let connection = self.connect().await?;
         let mut slot = self.slot();
@@ -170,6 +187,12 @@ impl Link {
             slot.connection = Some(connection.clone());
         }
         Ok((connection, slot.generation))
+    }
+
+    fn known(&self) -> Option<(MultiplexedConnection, u64)> {
+        let mut slot = self.slot();
+        let known = if self.exclusive { slot.connection.take() } else { slot.connection.clone() };
+        known.map(|connection| (connection, slot.generation))
     }
 
     async fn connect(&self) -> RedisResult<MultiplexedConnection> {
@@ -212,8 +235,8 @@ fn judge(error: &RedisError) -> Verdict {
         _ => match error.code() {
             // The group is gone; 7.0 says UNBLOCKED to those who were waiting when it went.
             Some("NOGROUP" | "UNBLOCKED") => Verdict::NoGroup,
-            // A slow script of somebody else, or a failover that has too few replicas yet.
-            Some("BUSY" | "NOREPLICAS") => Verdict::Later,
+            // A slow script of somebody else, too few replicas, no memory or no disk: all of these pass.
+            Some("BUSY" | "NOREPLICAS" | "OOM" | "MISCONF") => Verdict::Later,
             _ => Verdict::Refused,
         },
     }

@@ -81,10 +81,51 @@ pub(super) fn word(value: Value, what: &'static str) -> Result<String> {
 }
 
 pub(super) fn unexpected(what: &'static str) -> Error {
-    Error::Refused {
-        server: "the queue's server".to_owned(),
-        what,
-        why: "it answered in a shape that is not known: are other programs writing under the queue's prefix?"
-            .to_owned(),
+    Error::Unexpected { what }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::*;
+
+    use super::*;
+
+    fn value() -> impl Strategy<Value = Value> {
+        let leaf = prop_oneof![
+            Just(Value::Nil),
+            any::<i64>().prop_map(Value::Int),
+            proptest::collection::vec(any::<u8>(), 0..8).prop_map(Value::BulkString),
+            any::<bool>().prop_map(Value::Boolean),
+        ];
+        leaf.prop_recursive(3, 24, 6, |inner| proptest::collection::vec(inner, 0..6).prop_map(Value::Array))
+    }
+
+    proptest! {
+        /// Whatever a server says, taking it apart ends in a value or an error.
+        #[test]
+        fn any_answer_is_survived(value in value()) {
+            let _ = word(value.clone(), "test");
+            if let Ok(mut fields) = Fields::of(value, "test") {
+                while let Ok(mut inner) = fields.fields() {
+                    let _ = (inner.id(), inner.text(), inner.int(), inner.count(), inner.small(), inner.bytes());
+                }
+            }
+        }
+    }
+
+    #[test]
+    fn answers_are_read_in_order() {
+        let items = [
+            Value::Int(3),
+            Value::BulkString(b"4".to_vec()),
+            Value::BulkString(b"job/1".to_vec()),
+            Value::Nil,
+        ];
+        let mut fields = Fields::of(Value::Array(items.into()), "test").expect("an array");
+        assert_eq!((fields.count().ok(), fields.small().ok()), (Some(3), Some(4)));
+        assert_eq!(fields.id().ok(), TaskId::new("job/1").ok());
+        assert_eq!(fields.bytes().ok(), Some(None));
+        let missing = fields.text().expect_err("nothing is left");
+        assert!(missing.to_string().starts_with("redis answered test in an unknown way"), "{missing}");
     }
 }
