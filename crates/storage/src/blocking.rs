@@ -224,10 +224,7 @@ pub fn read_at(
 }
 
 /// Runs `work` on the runtime and blocks this plain thread until it is done. `None` if the runtime stops first.
-pub fn wait<T: Send + 'static>(
-    handle: &Handle,
-    work: impl Future<Output = T> + Send + 'static,
-) -> Option<T> {
+pub fn wait<T: Send + 'static>(handle: &Handle, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
     let (sender, answer) = oneshot::channel();
     handle.spawn(async move {
         let _ = sender.send(work.await);

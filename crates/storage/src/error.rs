@@ -97,14 +97,15 @@ impl StoreError {
             io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded => {
                 Self::Invalid { uri, why: format!("{error}; free some space") }
             }
-            io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => Self::Invalid {
-                uri,
-                why: format!("{error}; a name cannot be both a file and a folder"),
-            },
+            io::ErrorKind::IsADirectory | io::ErrorKind::NotADirectory => {
+                Self::Invalid { uri, why: format!("{error}; a name cannot be both a file and a folder") }
+            }
             io::ErrorKind::InvalidFilename | io::ErrorKind::InvalidInput => {
                 Self::Invalid { uri, why: error.to_string() }
             }
-            io::ErrorKind::UnexpectedEof => Self::Corrupt { uri, why: "the file is shorter than it was".into() },
+            io::ErrorKind::UnexpectedEof => {
+                Self::Corrupt { uri, why: "the file is shorter than it was".into() }
+            }
             _ => Self::Transient { uri, what: error.to_string() },
         }
     }

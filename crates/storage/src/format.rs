@@ -16,6 +16,8 @@ mod flow;
 mod head;
 mod html;
 mod lines;
+#[cfg(feature = "parquet")]
+mod parquet;
 mod payload;
 pub mod source;
 mod unpack;
@@ -25,7 +27,7 @@ use std::ops::Range;
 use std::str::FromStr;
 use std::sync::Arc;
 
-use crate::error::{ReadError, StoreError};
+use crate::error::ReadError;
 use source::Source;
 
 /// What a file holds.
@@ -101,9 +103,9 @@ impl FromStr for Format {
 
     fn from_str(text: &str) -> Result<Self, String> {
         use Format::{Arc, Html, Jsonl, Parquet, Warc, Wet};
-        [Warc, Arc, Wet, Jsonl, Parquet, Html].into_iter().find(|format| format.name() == text).ok_or_else(|| {
-            format!("unknown format `{text}`; it is one of warc, arc, wet, jsonl, parquet, html")
-        })
+        [Warc, Arc, Wet, Jsonl, Parquet, Html].into_iter().find(|format| format.name() == text).ok_or_else(
+            || format!("unknown format `{text}`; it is one of warc, arc, wet, jsonl, parquet, html"),
+        )
     }
 }
 
@@ -116,12 +118,9 @@ impl fmt::Display for Format {
 impl Compression {
     /// The name without the extension of the compression, and the compression.
     pub fn of_name(name: &str) -> (&str, Compression) {
-        for (extension, compression) in [
-            (".gz", Self::Gzip),
-            (".gzip", Self::Gzip),
-            (".zst", Self::Zstd),
-            (".zstd", Self::Zstd),
-        ] {
+        for (extension, compression) in
+            [(".gz", Self::Gzip), (".gzip", Self::Gzip), (".zst", Self::Zstd), (".zstd", Self::Zstd)]
+        {
             if let Some(stem) = name.strip_suffix(extension) {
                 return (stem, compression);
             }
@@ -365,8 +364,11 @@ pub fn open(source: Arc<dyn Source>, what: &Open) -> Result<Box<dyn Records>, Re
         }
         Format::Jsonl => Box::new(lines::Lines::open(source, compression, slice, what.limits)?),
         Format::Html => Box::new(html::Page::open(source, compression, &what.name, what.limits)),
+        #[cfg(feature = "parquet")]
+        Format::Parquet => Box::new(parquet::Rows::open(source, slice, what.limits)?),
+        #[cfg(not(feature = "parquet"))]
         Format::Parquet => {
-            return Err(StoreError::Invalid {
+            return Err(crate::error::StoreError::Invalid {
                 uri: source.uri().to_owned(),
                 why: "this build cannot read Parquet; build with the feature parquet".into(),
             }

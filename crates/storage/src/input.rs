@@ -243,7 +243,8 @@ fn split_glob(pattern: &str) -> (&str, &str) {
 
 fn matcher(pattern: &str, below: &str) -> Result<GlobMatcher, InputError> {
     let glob = GlobBuilder::new(below).literal_separator(true).build();
-    let glob = glob.map_err(|error| InputError::Glob { pattern: pattern.to_owned(), why: error.to_string() })?;
+    let glob =
+        glob.map_err(|error| InputError::Glob { pattern: pattern.to_owned(), why: error.to_string() })?;
     Ok(glob.compile_matcher())
 }
 
@@ -274,6 +275,7 @@ async fn glob(stores: &Stores, pattern: &str) -> Result<Vec<Found>, InputError> 
     Ok(found)
 }
 
+#[allow(clippy::case_sensitive_file_extension_comparisons, reason = "the name is in lower case by then")]
 fn is_list(name: &str) -> bool {
     let lower = name.to_ascii_lowercase();
     let (stem, compression) = Compression::of_name(&lower);
@@ -470,7 +472,9 @@ mod tests {
         ] {
             let got = names(&stores, patterns).await;
             match expected {
-                Ok(expected) => assert_eq!(got, Ok(expected.iter().map(|&s| s.to_owned()).collect()), "{patterns:?}"),
+                Ok(expected) => {
+                    assert_eq!(got, Ok(expected.iter().map(|&s| s.to_owned()).collect()), "{patterns:?}")
+                }
                 Err(part) => assert!(got.as_ref().is_err_and(|e| e.contains(part)), "{patterns:?}: {got:?}"),
             }
         }
@@ -497,8 +501,14 @@ mod tests {
     fn common_crawl_entries() {
         let entry = "crawl-data/CC-MAIN-2024-22/x.warc.gz";
         for (list, expected) in [
-            ("s3://commoncrawl/crawl-data/CC/warc.paths.gz", "s3://commoncrawl/crawl-data/CC-MAIN-2024-22/x.warc.gz"),
-            ("https://data.commoncrawl.org/crawl-data/warc.paths.gz", "https://data.commoncrawl.org/crawl-data/CC-MAIN-2024-22/x.warc.gz"),
+            (
+                "s3://commoncrawl/crawl-data/CC/warc.paths.gz",
+                "s3://commoncrawl/crawl-data/CC-MAIN-2024-22/x.warc.gz",
+            ),
+            (
+                "https://data.commoncrawl.org/crawl-data/warc.paths.gz",
+                "https://data.commoncrawl.org/crawl-data/CC-MAIN-2024-22/x.warc.gz",
+            ),
             ("/nowhere/warc.paths.gz", "https://data.commoncrawl.org/crawl-data/CC-MAIN-2024-22/x.warc.gz"),
         ] {
             assert_eq!(resolve(&list.parse().unwrap(), entry).unwrap().to_string(), expected);

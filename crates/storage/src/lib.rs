@@ -11,9 +11,13 @@
 #![forbid(unsafe_code)]
 
 pub mod blocking;
+pub mod conformance;
 pub mod error;
+pub mod fault;
 pub mod format;
 pub mod input;
+pub mod meter;
+pub mod retry;
 pub mod store;
 pub mod stores;
 pub mod uri;

@@ -10,7 +10,11 @@
 //! as real ones are.
 
 pub mod file;
+#[cfg(feature = "https")]
+pub mod http;
 pub mod memory;
+#[cfg(feature = "s3")]
+pub mod s3;
 
 use std::ops::Range;
 use std::sync::Arc;

@@ -5,6 +5,10 @@ use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::error::StoreError;
+use crate::meter::{Meter, Metered};
+#[cfg(any(feature = "s3", feature = "https"))]
+use crate::retry::Retry;
+use crate::retry::{Budget, Policy};
 use crate::store::Store;
 use crate::store::file::FileStore;
 use crate::store::memory::MemoryStore;
@@ -54,7 +58,14 @@ pub struct RetrySettings {
 
 impl Default for RetrySettings {
     fn default() -> Self {
-        Self { attempts: 8, base_ms: 100, cap_ms: 20_000, budget: 500, concurrency: 64, timeout_ms: 60_000 }
+        Self { attempts: 10, base_ms: 100, cap_ms: 20_000, budget: 500, concurrency: 64, timeout_ms: 60_000 }
+    }
+}
+
+impl RetrySettings {
+    #[cfg_attr(not(any(feature = "s3", feature = "https")), allow(dead_code))]
+    pub(crate) fn timeout(&self) -> std::time::Duration {
+        std::time::Duration::from_millis(self.timeout_ms)
     }
 }
 
@@ -66,8 +77,11 @@ pub struct Stores {
 
 #[derive(Debug)]
 struct Inner {
-    #[allow(dead_code)]
     settings: Settings,
+    meter: Arc<Meter>,
+    budget: Arc<Budget>,
+    #[cfg(feature = "s3")]
+    s3: crate::store::s3::Clients,
     /// By scheme and bucket or host.
     open: Mutex<BTreeMap<String, Arc<dyn Store>>>,
 }
@@ -75,39 +89,90 @@ struct Inner {
 impl Stores {
     /// No connection is made before a store is used.
     pub fn new(settings: Settings) -> Self {
-        Self { inner: Arc::new(Inner { settings, open: Mutex::default() }) }
+        let inner = Inner {
+            meter: Arc::default(),
+            budget: Arc::new(Budget::new(settings.retry.budget)),
+            #[cfg(feature = "s3")]
+            s3: crate::store::s3::Clients::new(settings.s3.clone(), settings.retry.timeout()),
+            open: Mutex::default(),
+            settings,
+        };
+        Self { inner: Arc::new(inner) }
+    }
+
+    /// What all stores were asked so far.
+    pub fn meter(&self) -> &Arc<Meter> {
+        &self.inner.meter
+    }
+
+    /// Puts a store of one's own in place of the one that `uri` would open, for its whole bucket, host or memory: a faulty one
+    /// in tests.
+    pub fn replace(&self, uri: &Uri, store: Arc<dyn Store>) -> Result<(), StoreError> {
+        let (name, _) = place(uri)?;
+        self.inner.open.lock().unwrap_or_else(PoisonError::into_inner).insert(name, store);
+        Ok(())
     }
 
     /// The store that holds `uri`, and the key (or prefix) under which it is there.
     pub fn open(&self, uri: &Uri) -> Result<(Arc<dyn Store>, String), StoreError> {
-        let (name, key) = match uri {
-            Uri::File(path) => {
-                let absolute = std::path::absolute(path)
-                    .map_err(|error| StoreError::from_io(&path.display().to_string(), &error))?;
-                ("file:".to_owned(), file_key(&absolute)?)
-            }
-            Uri::S3 { bucket, key } => (format!("s3://{bucket}"), key.clone()),
-            Uri::Http { origin, path } => (origin.clone(), path.clone()),
-            Uri::Memory { name, key } => (format!("memory://{name}"), key.clone()),
-        };
+        let (name, key) = place(uri)?;
         let mut open = self.inner.open.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some(store) = open.get(&name) {
             return Ok((store.clone(), key));
         }
-        let store = self.connect(uri)?;
+        let store = self.inner.connect(uri)?;
         open.insert(name, store.clone());
         Ok((store, key))
     }
+}
 
+/// The name of the store that holds `uri`, and the key there.
+fn place(uri: &Uri) -> Result<(String, String), StoreError> {
+    Ok(match uri {
+        Uri::File(path) => {
+            let absolute = std::path::absolute(path)
+                .map_err(|error| StoreError::from_io(&path.display().to_string(), &error))?;
+            ("file:".to_owned(), file_key(&absolute)?)
+        }
+        Uri::S3 { bucket, key } => (format!("s3://{bucket}"), key.clone()),
+        Uri::Http { origin, path } => (origin.clone(), path.clone()),
+        Uri::Memory { name, key } => (format!("memory://{name}"), key.clone()),
+    })
+}
+
+impl Inner {
     fn connect(&self, uri: &Uri) -> Result<Arc<dyn Store>, StoreError> {
         match uri {
-            Uri::File(_) => Ok(Arc::new(FileStore::new("/"))),
-            Uri::Memory { name, .. } => Ok(Arc::new(MemoryStore::new(name))),
-            Uri::S3 { .. } | Uri::Http { .. } => Err(StoreError::Invalid {
+            Uri::File(_) => Ok(self.metered(Arc::new(FileStore::new("/")))),
+            Uri::Memory { name, .. } => Ok(self.metered(Arc::new(MemoryStore::new(name)))),
+            #[cfg(feature = "s3")]
+            Uri::S3 { bucket, .. } => {
+                // One pace for the parts of uploads and all else that goes to the bucket.
+                let policy = self.policy();
+                let store = crate::store::s3::S3Store::new(self.s3.clone(), bucket, policy.clone());
+                Ok(Arc::new(Retry::new(self.metered(Arc::new(store)), policy)))
+            }
+            #[cfg(feature = "https")]
+            Uri::Http { origin, .. } => {
+                let client = crate::store::http::client(self.settings.retry.timeout())?;
+                let store = crate::store::http::HttpStore::new(client, origin);
+                Ok(Arc::new(Retry::new(self.metered(Arc::new(store)), self.policy())))
+            }
+            #[allow(unreachable_patterns, reason = "reached in builds without the clients")]
+            _ => Err(StoreError::Invalid {
                 uri: uri.to_string(),
                 why: "this build has no client for it; build with the features s3 and https".into(),
             }),
         }
+    }
+
+    fn metered(&self, store: Arc<dyn Store>) -> Arc<dyn Store> {
+        Arc::new(Metered::new(store, self.meter.clone()))
+    }
+
+    #[cfg_attr(not(any(feature = "s3", feature = "https")), allow(dead_code))]
+    fn policy(&self) -> Policy {
+        Policy::new(&self.settings.retry, self.budget.clone())
     }
 }
 
@@ -116,12 +181,13 @@ fn file_key(absolute: &Path) -> Result<String, StoreError> {
     let mut parts: Vec<&str> = Vec::new();
     for part in absolute.components() {
         match part {
-            std::path::Component::Normal(name) => parts.push(name.to_str().ok_or_else(|| {
-                StoreError::Invalid {
+            std::path::Component::Normal(name) => {
+                let name = name.to_str().ok_or_else(|| StoreError::Invalid {
                     uri: absolute.display().to_string(),
                     why: "the path is not UTF-8; rename it".into(),
-                }
-            })?),
+                })?;
+                parts.push(name);
+            }
             std::path::Component::ParentDir => {
                 parts.pop();
             }

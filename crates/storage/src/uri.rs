@@ -129,7 +129,8 @@ impl fmt::Display for Uri {
 impl Uri {
     /// This location with `name` below it: `s3://b/jobs` and `1/plan.json` give `s3://b/jobs/1/plan.json`.
     pub fn join(&self, name: &str) -> Result<Self, UriError> {
-        let escapes = Path::new(name).components().any(|c| !matches!(c, Component::Normal(_) | Component::CurDir));
+        let escapes =
+            Path::new(name).components().any(|c| !matches!(c, Component::Normal(_) | Component::CurDir));
         if escapes {
             return Err(UriError::Escapes { name: name.to_owned() });
         }

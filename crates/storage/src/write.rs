@@ -186,7 +186,7 @@ impl<W: Write + Send> Writer<W> {
             Sink::Gzip(encoder) => encoder.get_ref().bytes(),
             Sink::Zstd(encoder) => encoder.get_ref().bytes(),
             #[cfg(feature = "parquet")]
-            Sink::Parquet(rows) => rows.inner().bytes(),
+            Sink::Parquet(rows) => rows.inner().map_or(0, HashingWriter::bytes),
             Sink::None => 0,
         }
     }

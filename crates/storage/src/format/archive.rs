@@ -160,8 +160,7 @@ impl Archive {
             passed += newline as u64 + 1;
             self.flow.consume(newline + 1);
             let bytes = self.flow.peek(lookahead)?;
-            let starts =
-                if self.arc { head::starts_arc(bytes) } else { bytes.starts_with(b"WARC/") };
+            let starts = if self.arc { head::starts_arc(bytes) } else { bytes.starts_with(b"WARC/") };
             if starts {
                 return Ok(passed);
             }
@@ -217,15 +216,38 @@ impl Archive {
 
     /// Where in the block another record's header begins, at the start of a line.
     fn header_inside(&self) -> Option<usize> {
+        let block = &self.block[..];
         if self.arc {
-            return None;
+            let dated = |line: &[u8]| ArcLine::parse(line).is_some_and(|line| line.len.is_some());
+            return memchr::memchr_iter(b'\n', block).map(|newline| newline + 1).find(|&at| {
+                let rest = &block[at..];
+                memchr::memchr(b'\n', &rest[..rest.len().min(head::ARC_LOOKAHEAD)])
+                    .is_some_and(|newline| dated(&rest[..newline]))
+            });
         }
-        memchr::memmem::find_iter(&self.block, b"\nWARC/").map(|newline| newline + 1).find(|&at| {
-            let line = &self.block[at + 5..self.block.len().min(at + 16)];
-            let version: Vec<u8> = line.iter().copied().take_while(|&byte| byte != b'\n').collect();
-            let version = version.trim_ascii_end();
-            matches!(version, [b'0' | b'1', b'.', b'0'..=b'9'] | [b'0' | b'1', b'.', b'0'..=b'9', b'0'..=b'9'])
+        memchr::memmem::find_iter(block, b"\nWARC/").map(|newline| newline + 1).find(|&at| {
+            let line = &block[at + 5..block.len().min(at + 16)];
+            let line = &line[..memchr::memchr(b'\n', line).unwrap_or(0)];
+            matches!(
+                line.trim_ascii_end(),
+                [b'0' | b'1', b'.', b'0'..=b'9'] | [b'0' | b'1', b'.', b'0'..=b'9', b'0'..=b'9']
+            )
         })
+    }
+
+    /// Cuts the block where another record's header begins in it, and gives the rest back; says whether there was one.
+    fn give_back(&mut self) -> bool {
+        let Some(inside) = self.header_inside() else { return false };
+        self.flow.unread(&self.block[inside..]);
+        self.block.truncate(inside);
+        let end: &[u8] = match () {
+            () if self.block.ends_with(b"\r\n\r\n") => b"\r\n\r\n",
+            () if self.block.ends_with(b"\n\n") => b"\n\n",
+            () if self.arc => b"\n",
+            () => b"",
+        };
+        self.block.truncate(self.block.len() - end.len());
+        true
     }
 
     /// A record, whose first byte is at the reading place.
@@ -252,49 +274,43 @@ impl Archive {
             let detail = format!("the record's length is no number: {shown}");
             return Ok(Some(self.broken(at, "bad_length", detail)));
         };
+        // A length that the file cannot hold is either the mark of a cut file or wrong: what is there is looked through.
         let left = self.size.saturating_sub(self.flow.offset());
-        if !self.compressed && len > left {
-            self.resync()?;
-            let detail = format!("the record claims {len} bytes where the file has {left} more");
-            return Ok(Some(self.broken(at, "truncated", detail)));
-        }
+        let impossible = !self.compressed && len > left;
         let cap = self.limits.max_body.saturating_add(self.limits.max_headers);
-        let (mut got, end) = self.read_block(len, cap)?;
+        let wanted = if impossible { len.min(cap as u64) } else { len };
+        let (mut got, end) = self.read_block(wanted, cap)?;
+        let mut short = got < len;
         match end {
-            Got::Whole => {}
+            Got::Whole if !impossible => {
+                if !self.separated()? {
+                    short |= self.give_back();
+                }
+            }
             // Shorter than it says, but whole in its member.
             Got::Wall => {}
-            Got::Damage(damage) => {
-                let mut damage = damage;
+            Got::Damage(mut damage) => {
                 if damage.reason == "truncated" {
-                    damage.detail = format!("{}: {got} of {len} bytes of the record are there", damage.detail);
+                    damage.detail =
+                        format!("{}: {got} of {len} bytes of the record are there", damage.detail);
                 }
                 return Ok(Some(self.broken_by(at, damage)));
             }
-            Got::End => {
-                let detail = format!("the file ends inside the record: {got} of {len} bytes are there");
-                return Ok(Some(self.broken(at, "truncated", detail)));
+            Got::Whole | Got::End => {
+                if !self.give_back() {
+                    if impossible {
+                        got = left;
+                        self.resync()?;
+                    }
+                    let detail = format!("the file ends inside the record: {got} of {len} bytes are there");
+                    return Ok(Some(self.broken(at, "truncated", detail)));
+                }
             }
         }
         if got > cap as u64 {
             let detail = format!("a body of {got} bytes");
             return Ok(Some(self.broken(at, "too_large", detail)));
         }
-        let mut short = got < len;
-        if !short && !self.separated()? {
-            if let Some(inside) = self.header_inside() {
-                self.flow.unread(&self.block[inside..]);
-                self.block.truncate(inside);
-                while matches!(self.block.last(), Some(b'\r' | b'\n')) && self.block.len() as u64 + 4 > got {
-                    self.block.pop();
-                }
-                let end = self.block.len();
-                self.block.truncate(end.saturating_sub(trailing_separator(&self.block)));
-                got = self.block.len() as u64;
-                short = true;
-            }
-        }
-        let _ = got;
         self.skip_blank()?;
         if let Next::Damage(damage) = self.flow.next()? {
             // The checksum behind the record says that its bytes are not what was written.
@@ -405,11 +421,6 @@ impl Archive {
         self.flow.consume(newline + 1);
         Ok(Ok(header))
     }
-}
-
-/// The length of the separator that a block ends with.
-fn trailing_separator(block: &[u8]) -> usize {
-    [&b"\r\n\r\n"[..], b"\n\n"].iter().find(|end| block.ends_with(end)).map_or(0, |end| end.len())
 }
 
 /// A record's header.

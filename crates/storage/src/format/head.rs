@@ -82,8 +82,9 @@ impl<'a> ArcLine<'a> {
                 && part.contains(['.', ':'])
                 && part.chars().all(|c| c.is_ascii_hexdigit() || ".:".contains(c))
         };
-        let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
-        let at = (1..parts.len().checked_sub(3)?).find(|&i| is_address(parts[i]) && digits(parts[i + 1]))?;
+        let is_date =
+            |part: &str| part == "null" || (!part.is_empty() && part.bytes().all(|b| b.is_ascii_digit()));
+        let at = (1..parts.len().checked_sub(3)?).find(|&i| is_address(parts[i]) && is_date(parts[i + 1]))?;
         let url = parts[..at].join(" ");
         let scheme = url.split_once(':')?.0;
         if scheme.is_empty() || !scheme.bytes().all(|b| b.is_ascii_alphanumeric() || b"+-.".contains(&b)) {

@@ -17,7 +17,12 @@ pub(super) struct Page {
 }
 
 impl Page {
-    pub(super) fn open(source: Arc<dyn Source>, compression: Compression, name: &str, limits: Limits) -> Self {
+    pub(super) fn open(
+        source: Arc<dyn Source>,
+        compression: Compression,
+        name: &str,
+        limits: Limits,
+    ) -> Self {
         Self { source, compression, name: name.to_owned(), limits, done: false }
     }
 }

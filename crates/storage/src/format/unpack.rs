@@ -279,10 +279,14 @@ impl Unpacker {
                         self.state = State::Inside(offset);
                         Ok(Some(Chunk::Member(offset)))
                     }
-                    Header::NeedsMore => {
-                        Ok(Some(self.damage(offset, "truncated", "the file ends inside a gzip header".into())))
+                    Header::NeedsMore => Ok(Some(self.damage(
+                        offset,
+                        "truncated",
+                        "the file ends inside a gzip header".into(),
+                    ))),
+                    Header::No => {
+                        Ok(Some(self.damage(offset, "bad_compression", "not a gzip member".into())))
                     }
-                    Header::No => Ok(Some(self.damage(offset, "bad_compression", "not a gzip member".into()))),
                 },
                 Header::No => Ok(Some(self.damage(offset, "bad_compression", "not a gzip member".into()))),
             },
@@ -308,9 +312,13 @@ impl Unpacker {
         // At the end of the file a decoder may still hold bytes back: it is asked before the member is called cut.
         let input = self.stored.peek(1)?;
         let at_end = input.is_empty();
-        let stuck = || match at_end {
-            true => ("truncated", format!("the file ends inside the compressed data that begins at byte {began}")),
-            false => ("bad_compression", "damaged compressed data".to_owned()),
+        let stuck = || {
+            if at_end {
+                let detail = format!("the file ends inside the compressed data that begins at byte {began}");
+                ("truncated", detail)
+            } else {
+                ("bad_compression", "damaged compressed data".to_owned())
+            }
         };
         match &mut self.codec {
             Codec::Plain => Ok(None),
@@ -327,13 +335,13 @@ impl Unpacker {
                     Ok(Status::StreamEnd) => {
                         self.state = State::Between;
                         let trailer = self.stored.peek(8)?;
-                        let &[a, b, c, d, e, f, g, h, ..] = trailer else {
-                            let detail = format!("the file ends inside the gzip member that begins at byte {began}");
+                        let Some(&trailer) = trailer.first_chunk::<8>() else {
+                            let detail =
+                                format!("the file ends inside the gzip member that begins at byte {began}");
                             return Ok(Some(self.damage(began, "truncated", detail)));
                         };
                         self.stored.consume(8);
-                        let sound = u32::from_le_bytes([a, b, c, d]) == sum
-                            && u32::from_le_bytes([e, f, g, h]) == total as u32;
+                        let sound = u64::from_le_bytes(trailer) == u64::from(sum) | (total << 32);
                         if !sound {
                             // The member's end is known: go on right behind it.
                             self.state = State::Between;

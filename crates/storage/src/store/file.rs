@@ -12,7 +12,7 @@ use std::ops::Range;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, UNIX_EPOCH};
 
 use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
@@ -160,7 +160,12 @@ impl Store for FileStore {
         let path = self.path(key)?;
         let target = path.clone();
         let temporary = self.blocking(key, move || Temporary::beside(&target)).await?;
-        Ok(Box::new(FileUpload { store: self.clone(), key: key.to_owned(), path, temporary: Some(temporary) }))
+        Ok(Box::new(FileUpload {
+            store: self.clone(),
+            key: key.to_owned(),
+            path,
+            temporary: Some(temporary),
+        }))
     }
 
     async fn publish(&self, from: &str, to: &str) -> Result<Meta, StoreError> {
@@ -374,7 +379,7 @@ fn meta(found: &fs::Metadata) -> io::Result<Meta> {
     if found.is_dir() {
         return Err(io::Error::from(io::ErrorKind::IsADirectory));
     }
-    let modified = found.modified()?.duration_since(SystemTime::from(UNIX_EPOCH)).unwrap_or_default();
+    let modified = found.modified()?.duration_since(UNIX_EPOCH).unwrap_or_default();
     Ok(Meta {
         size: found.len(),
         tag: format!("{:x}-{:x}", modified.as_nanos(), found.len()),
@@ -470,5 +475,52 @@ impl Folder {
         let canonical = path.canonicalize()?;
         open.insert(canonical.clone());
         Ok(Self { canonical, entries })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test(flavor = "multi_thread", worker_threads = 4)]
+    async fn conforms() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::new(folder.path());
+        crate::conformance::run(Arc::new(store.clone()), "a/b/").await;
+        crate::conformance::run(Arc::new(store), "").await;
+    }
+
+    #[tokio::test]
+    async fn what_a_killed_writer_leaves_is_not_seen_and_swept() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::new(folder.path());
+        store.put("x/y", Bytes::from_static(b"1")).await.unwrap();
+        let left = folder.path().join("x").join(format!("{TEMPORARY}1-2-3"));
+        fs::write(&left, "half").unwrap();
+        let page = store.list_page("", None, 10).await.unwrap();
+        assert_eq!(page.entries.len(), 1);
+        assert_eq!(store.sweep("x/", Duration::from_secs(3600)).await.unwrap(), 0);
+        assert_eq!(store.sweep("", Duration::ZERO).await.unwrap(), 1);
+        assert!(!left.exists());
+    }
+
+    #[tokio::test]
+    async fn links_are_followed_and_circles_are_not() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::new(folder.path());
+        store.put("a/x", Bytes::from_static(b"1")).await.unwrap();
+        std::os::unix::fs::symlink(folder.path(), folder.path().join("a/up")).unwrap();
+        std::os::unix::fs::symlink(folder.path().join("a/x"), folder.path().join("b")).unwrap();
+        let page = store.list_page("", None, 10).await.unwrap();
+        let keys: Vec<_> = page.entries.iter().map(|entry| entry.key.as_str()).collect();
+        assert_eq!(keys, ["a/x", "b"]);
+    }
+
+    #[tokio::test]
+    async fn names_that_lead_out_are_refused() {
+        let store = FileStore::new("/nowhere");
+        for key in ["", "a/", "../x", "/etc/passwd", "a/../../x"] {
+            assert_eq!(store.stat(key).await.unwrap_err().kind(), crate::Kind::Invalid, "{key}");
+        }
     }
 }

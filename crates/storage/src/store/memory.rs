@@ -162,3 +162,13 @@ impl Upload for MemoryUpload {
         Ok(())
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn conforms() {
+        crate::conformance::run(Arc::new(MemoryStore::new("t")), "a/b/").await;
+    }
+}

@@ -1,0 +1,217 @@
+//! Faults on purpose, for tests: the nth call fails, a stream is cut, an answer is lost, an upload is torn.
+
+use std::collections::BTreeMap;
+use std::ops::Range;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use bytes::Bytes;
+use futures::stream::{self, StreamExt};
+
+use crate::error::StoreError;
+use crate::meter::Op;
+use crate::store::{ByteStream, Created, Meta, Page, Store, Upload};
+
+/// What goes wrong with a call.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Fault {
+    /// Nothing is done and a passing failure is answered.
+    Fail,
+    /// Nothing is done and the store asks to slow down.
+    Throttle,
+    /// Nothing is done and access is denied.
+    Deny,
+    /// All is done and a passing failure is answered: the lost answer of a create.
+    LoseAnswer,
+    /// A read fails after so many bytes; a write of an upload takes so many and then fails.
+    Cut(u64),
+}
+
+/// Which calls fail, and how many there were. Shared by the stores of one test.
+#[derive(Debug, Default)]
+pub struct Faults(Mutex<Rules>);
+
+#[derive(Debug, Default)]
+struct Rules {
+    nth: BTreeMap<(Op, u64), Fault>,
+    every: BTreeMap<Op, Fault>,
+    calls: BTreeMap<Op, u64>,
+}
+
+impl Faults {
+    fn rules(&self) -> MutexGuard<'_, Rules> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The `nth` call from the very first on (counted from 1) goes wrong.
+    pub fn on(&self, op: Op, nth: u64, fault: Fault) {
+        self.rules().nth.insert((op, nth), fault);
+    }
+
+    /// Every call goes wrong.
+    pub fn every(&self, op: Op, fault: Fault) {
+        self.rules().every.insert(op, fault);
+    }
+
+    /// From now on all goes well.
+    pub fn clear(&self) {
+        let mut rules = self.rules();
+        rules.nth.clear();
+        rules.every.clear();
+    }
+
+    /// Calls so far.
+    pub fn calls(&self, op: Op) -> u64 {
+        self.rules().calls.get(&op).copied().unwrap_or(0)
+    }
+
+    fn next(&self, op: Op) -> Option<Fault> {
+        let mut rules = self.rules();
+        let calls = rules.calls.entry(op).or_default();
+        *calls += 1;
+        let nth = *calls;
+        rules.nth.get(&(op, nth)).or_else(|| rules.every.get(&op)).copied()
+    }
+}
+
+/// A store that fails as it is told.
+#[derive(Clone, Debug)]
+pub struct Faulty {
+    inner: Arc<dyn Store>,
+    faults: Arc<Faults>,
+}
+
+impl Faulty {
+    /// Fails calls of `inner` as `faults` says.
+    pub fn new(inner: Arc<dyn Store>, faults: Arc<Faults>) -> Self {
+        Self { inner, faults }
+    }
+
+    async fn call<T, F>(&self, op: Op, key: &str, call: impl FnOnce() -> F) -> Result<T, StoreError>
+    where
+        F: Future<Output = Result<T, StoreError>>,
+    {
+        let uri = self.inner.uri(key);
+        match self.faults.next(op) {
+            None => call().await,
+            Some(Fault::LoseAnswer) => {
+                call().await?;
+                Err(injected(uri))
+            }
+            Some(fault) => Err(error(fault, uri)),
+        }
+    }
+}
+
+fn injected(uri: String) -> StoreError {
+    StoreError::Transient { uri, what: "injected failure".into() }
+}
+
+fn error(fault: Fault, uri: String) -> StoreError {
+    match fault {
+        Fault::Throttle => StoreError::Throttled { uri, why: "injected".into(), after: None },
+        Fault::Deny => StoreError::Denied { uri, why: "injected".into() },
+        Fault::Fail | Fault::LoseAnswer | Fault::Cut(_) => injected(uri),
+    }
+}
+
+#[async_trait]
+impl Store for Faulty {
+    fn uri(&self, key: &str) -> String {
+        self.inner.uri(key)
+    }
+
+    async fn stat(&self, key: &str) -> Result<Meta, StoreError> {
+        self.call(Op::Stat, key, || self.inner.stat(key)).await
+    }
+
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StoreError> {
+        self.call(Op::Get, key, || self.inner.get(key, range)).await
+    }
+
+    async fn read(&self, key: &str, range: Range<u64>) -> Result<ByteStream, StoreError> {
+        let uri = self.inner.uri(key);
+        match self.faults.next(Op::Read) {
+            None => self.inner.read(key, range).await,
+            Some(Fault::Cut(bytes)) => {
+                let end = range.end.min(range.start.saturating_add(bytes));
+                let cut = self.inner.read(key, range.start..end).await?;
+                Ok(cut.chain(stream::once(async move { Err(injected(uri)) })).boxed())
+            }
+            Some(fault) => Err(error(fault, uri)),
+        }
+    }
+
+    async fn create(&self, key: &str, data: Bytes) -> Result<Created, StoreError> {
+        self.call(Op::Create, key, || self.inner.create(key, data)).await
+    }
+
+    async fn put(&self, key: &str, data: Bytes) -> Result<(), StoreError> {
+        self.call(Op::Put, key, || self.inner.put(key, data)).await
+    }
+
+    async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StoreError> {
+        let inner = self.call(Op::Upload, key, || self.inner.upload(key)).await?;
+        Ok(Box::new(FaultyUpload { inner, faults: self.faults.clone(), uri: self.inner.uri(key) }))
+    }
+
+    async fn publish(&self, from: &str, to: &str) -> Result<Meta, StoreError> {
+        self.call(Op::Publish, to, || self.inner.publish(from, to)).await
+    }
+
+    async fn list_page(
+        &self,
+        prefix: &str,
+        start_after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        self.call(Op::List, prefix, || self.inner.list_page(prefix, start_after, limit)).await
+    }
+
+    async fn delete(&self, keys: &[String]) -> Result<(), StoreError> {
+        let first = keys.first().map_or("", String::as_str);
+        self.call(Op::Delete, first, || self.inner.delete(keys)).await
+    }
+
+    async fn sweep(&self, prefix: &str, age: Duration) -> Result<u64, StoreError> {
+        self.call(Op::Sweep, prefix, || self.inner.sweep(prefix, age)).await
+    }
+}
+
+struct FaultyUpload {
+    inner: Box<dyn Upload>,
+    faults: Arc<Faults>,
+    uri: String,
+}
+
+#[async_trait]
+impl Upload for FaultyUpload {
+    async fn write(&mut self, data: Bytes) -> Result<(), StoreError> {
+        match self.faults.next(Op::Write) {
+            None => self.inner.write(data).await,
+            Some(Fault::Cut(bytes)) => {
+                let taken = data.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
+                self.inner.write(data.slice(..taken)).await?;
+                Err(injected(self.uri.clone()))
+            }
+            Some(fault) => Err(error(fault, self.uri.clone())),
+        }
+    }
+
+    async fn finish(self: Box<Self>) -> Result<Meta, StoreError> {
+        let Self { inner, faults, uri } = *self;
+        match faults.next(Op::Finish) {
+            None => inner.finish().await,
+            Some(Fault::LoseAnswer) => {
+                inner.finish().await?;
+                Err(injected(uri))
+            }
+            Some(fault) => Err(error(fault, uri)),
+        }
+    }
+
+    async fn abort(self: Box<Self>) -> Result<(), StoreError> {
+        self.inner.abort().await
+    }
+}

@@ -1,0 +1,649 @@
+//! Objects in S3 and its compatibles.
+//!
+//! - The SDK does not retry here: [`crate::retry`] does, under one budget for the process. Parts of an upload are repeated one by one
+//!   with the same policy, since only they can be.
+//! - A conditional create is `PutObject` with `If-None-Match: *`. 412 means that the object exists, which may be this very call's work whose
+//!   first answer was lost; 409 (two at once) is tried again.
+//! - Uploads smaller than a part are one `PutObject`; larger ones are multipart with a few parts in flight. Dropping one aborts it, and
+//!   [`Store::sweep`] aborts those of killed processes.
+//! - What a failure means is read from status and error code, never from a message.
+
+use std::future::Future;
+use std::ops::Range;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
+
+use async_trait::async_trait;
+use aws_config::BehaviorVersion;
+use aws_config::retry::RetryConfig;
+use aws_config::timeout::TimeoutConfig;
+use aws_sdk_s3::Client;
+use aws_sdk_s3::config::{ProvideCredentials, Region};
+use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
+use aws_sdk_s3::operation::RequestId;
+use aws_sdk_s3::primitives::{ByteStream as Body, DateTime};
+use aws_sdk_s3::types::{CompletedMultipartUpload, CompletedPart, Delete, ObjectIdentifier};
+use bytes::{Bytes, BytesMut};
+use futures::stream::{self, StreamExt};
+use tokio::sync::OnceCell;
+use tokio::task::JoinSet;
+
+use crate::error::StoreError;
+use crate::retry::Policy;
+use crate::store::{ByteStream, Created, Entry, Meta, Page, Store, Upload};
+use crate::stores::S3Settings;
+
+/// Bytes of a part. S3 wants 5 MiB at least and takes 10,000 parts.
+const PART: usize = 8 << 20;
+/// From this part on they are larger, so that 10,000 reach S3's 5 TiB.
+const LARGER_FROM: i32 = 2000;
+/// Bytes of the later parts.
+const LARGER_PART: usize = 64 << 20;
+/// Parts sent at once.
+const PARTS_IN_FLIGHT: usize = 3;
+/// The largest object that one CopyObject copies.
+const COPY_WHOLE: u64 = 5 << 30;
+/// Bytes of a copied part.
+const COPY_PART: u64 = 512 << 20;
+/// Keys of one DeleteObjects.
+const DELETE_AT_ONCE: usize = 1000;
+
+/// One client for all buckets of a process, connected at first use.
+#[derive(Clone, Debug)]
+pub(crate) struct Clients {
+    settings: S3Settings,
+    timeout: Duration,
+    client: Arc<OnceCell<Client>>,
+}
+
+impl Clients {
+    pub(crate) fn new(settings: S3Settings, timeout: Duration) -> Self {
+        Self { settings, timeout, client: Arc::default() }
+    }
+
+    async fn get(&self, uri: &str) -> Result<&Client, StoreError> {
+        self.client.get_or_try_init(|| self.connect(uri)).await
+    }
+
+    async fn connect(&self, uri: &str) -> Result<Client, StoreError> {
+        let timeouts = TimeoutConfig::builder()
+            .connect_timeout(Duration::from_secs(10))
+            .read_timeout(self.timeout)
+            .build();
+        let mut loader = aws_config::defaults(BehaviorVersion::latest())
+            .retry_config(RetryConfig::disabled())
+            .timeout_config(timeouts);
+        if let Some(endpoint) = &self.settings.endpoint {
+            loader = loader.endpoint_url(endpoint);
+        }
+        if let Some(region) = &self.settings.region {
+            loader = loader.region(Region::new(region.clone()));
+        }
+        if self.settings.anonymous {
+            loader = loader.no_credentials();
+        }
+        let config = loader.load().await;
+        if !self.settings.anonymous {
+            let found = match config.credentials_provider() {
+                Some(provider) => provider.provide_credentials().await.map(drop).map_err(|e| e.to_string()),
+                None => Err("nothing to take them from".to_owned()),
+            };
+            if let Err(why) = found {
+                return Err(StoreError::Denied {
+                    uri: uri.to_owned(),
+                    why: format!(
+                        "no credentials: {why}; set AWS_ACCESS_KEY_ID and AWS_SECRET_ACCESS_KEY, a profile or a role, \
+                         or read public buckets anonymously"
+                    ),
+                });
+            }
+        }
+        let endpoint_set = config.endpoint_url().is_some()
+            || ["AWS_ENDPOINT_URL_S3", "AWS_ENDPOINT_URL"]
+                .iter()
+                .any(|name| std::env::var_os(name).is_some());
+        let mut s3 = aws_sdk_s3::config::Builder::from(&config)
+            .force_path_style(self.settings.path_style.unwrap_or(endpoint_set));
+        if config.region().is_none() {
+            s3 = s3.region(Region::new("us-east-1"));
+        }
+        Ok(Client::from_conf(s3.build()))
+    }
+}
+
+/// A bucket. See the module.
+#[derive(Clone, Debug)]
+pub struct S3Store {
+    clients: Clients,
+    bucket: Arc<str>,
+    policy: Policy,
+}
+
+impl S3Store {
+    /// `policy` repeats the parts of uploads; everything else is repeated by the wrapper above.
+    pub(crate) fn new(clients: Clients, bucket: &str, policy: Policy) -> Self {
+        Self { clients, bucket: Arc::from(bucket), policy }
+    }
+
+    async fn client(&self, key: &str) -> Result<&Client, StoreError> {
+        self.clients.get(&self.uri(key)).await
+    }
+
+    fn bucket(&self) -> String {
+        self.bucket.to_string()
+    }
+
+    fn failed<E>(&self, key: &str, error: &SdkError<E>) -> StoreError
+    where
+        SdkError<E>: std::error::Error,
+        E: ProvideErrorMetadata + std::error::Error + 'static,
+    {
+        failed(self.uri(key), error)
+    }
+}
+
+/// What a failed request means.
+fn failed<E>(uri: String, error: &SdkError<E>) -> StoreError
+where
+    E: ProvideErrorMetadata + std::error::Error + 'static,
+{
+    let SdkError::ServiceError(answer) = error else {
+        return match error {
+            SdkError::ConstructionFailure(_) => {
+                StoreError::Invalid { uri, why: format!("the request cannot be made: {}", chain(error)) }
+            }
+            _ => StoreError::Transient { uri, what: chain(error) },
+        };
+    };
+    let raw = answer.raw();
+    let status = raw.status().as_u16();
+    let code = answer.err().code().unwrap_or_default().to_owned();
+    let shown = match answer.err().meta().request_id() {
+        Some(id) => format!("{status} {code}, request {id}"),
+        None => format!("{status} {code}"),
+    };
+    let after =
+        raw.headers().get("retry-after").and_then(|value| value.trim().parse().ok()).map(Duration::from_secs);
+    match (status, code.as_str()) {
+        (503 | 429, _)
+        | (
+            _,
+            "SlowDown" | "Throttling" | "ThrottlingException" | "RequestLimitExceeded" | "TooManyRequests",
+        ) => StoreError::Throttled { uri, why: shown, after },
+        (409, _)
+        | (408, _)
+        | (_, "RequestTimeout" | "RequestTimeTooSkewed" | "InternalError" | "BadDigest" | "IncompleteBody") => {
+            StoreError::Transient { uri, what: shown }
+        }
+        (404, _) | (_, "NoSuchKey" | "NoSuchBucket" | "NotFound") => StoreError::NotFound { uri },
+        (401 | 403, _) | (_, "ExpiredToken" | "InvalidToken") => StoreError::Denied { uri, why: shown },
+        (301 | 307, _) | (_, "PermanentRedirect" | "AuthorizationHeaderMalformed") => StoreError::Invalid {
+            uri,
+            why: format!("the bucket is in another region ({shown}); set the region"),
+        },
+        (501, _) => StoreError::Invalid { uri, why: format!("the server cannot do that ({shown})") },
+        (500..=599, _) => StoreError::Transient { uri, what: shown },
+        _ => StoreError::Invalid { uri, why: format!("the server refuses the request ({shown})") },
+    }
+}
+
+/// An error with what caused it: the SDK's own says only "dispatch failure".
+fn chain(error: &dyn std::error::Error) -> String {
+    let mut text = error.to_string();
+    let mut cause = error.source();
+    while let Some(error) = cause {
+        text.push_str(": ");
+        text.push_str(&error.to_string());
+        cause = error.source();
+    }
+    text
+}
+
+fn millis(at: &DateTime) -> Option<u64> {
+    u64::try_from(at.to_millis().ok()?).ok()
+}
+
+fn meta(size: Option<i64>, tag: Option<&str>, modified: Option<&DateTime>) -> Meta {
+    Meta {
+        size: size.and_then(|size| u64::try_from(size).ok()).unwrap_or(0),
+        tag: tag.unwrap_or_default().trim_matches('"').to_owned(),
+        modified_ms: modified.and_then(millis),
+    }
+}
+
+/// `Range` counts its last byte; an empty range cannot be asked for.
+fn header(range: &Range<u64>) -> Option<String> {
+    (range.start < range.end).then(|| format!("bytes={}-{}", range.start, range.end - 1))
+}
+
+#[async_trait]
+impl Store for S3Store {
+    fn uri(&self, key: &str) -> String {
+        format!("s3://{}/{key}", self.bucket)
+    }
+
+    async fn stat(&self, key: &str) -> Result<Meta, StoreError> {
+        let request = self.client(key).await?.head_object().bucket(self.bucket()).key(key);
+        let answer = request.send().await.map_err(|error| self.failed(key, &error))?;
+        Ok(meta(answer.content_length(), answer.e_tag(), answer.last_modified()))
+    }
+
+    async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StoreError> {
+        let mut pieces = match range {
+            Some(range) => self.read(key, range).await?,
+            None => self.fetch(key, None).await?,
+        };
+        let mut data = BytesMut::new();
+        while let Some(piece) = pieces.next().await {
+            data.extend_from_slice(&piece?);
+        }
+        Ok(data.freeze())
+    }
+
+    async fn read(&self, key: &str, range: Range<u64>) -> Result<ByteStream, StoreError> {
+        match header(&range) {
+            Some(header) => self.fetch(key, Some(header)).await,
+            None => {
+                self.stat(key).await?;
+                Ok(stream::empty().boxed())
+            }
+        }
+    }
+
+    async fn create(&self, key: &str, data: Bytes) -> Result<Created, StoreError> {
+        let request = self.client(key).await?.put_object().bucket(self.bucket()).key(key);
+        match request.if_none_match("*").body(Body::from(data)).send().await {
+            Ok(_) => Ok(Created::New),
+            Err(SdkError::ServiceError(answer)) if answer.raw().status().as_u16() == 412 => {
+                Ok(Created::Exists)
+            }
+            Err(error) => Err(self.failed(key, &error)),
+        }
+    }
+
+    async fn put(&self, key: &str, data: Bytes) -> Result<(), StoreError> {
+        self.put_whole(key, data).await.map(drop)
+    }
+
+    async fn upload(&self, key: &str) -> Result<Box<dyn Upload>, StoreError> {
+        self.client(key).await?;
+        Ok(Box::new(S3Upload {
+            store: self.clone(),
+            key: key.to_owned(),
+            id: None,
+            buffer: BytesMut::new(),
+            next_part: 1,
+            size: 0,
+            sending: JoinSet::new(),
+            sent: Vec::new(),
+        }))
+    }
+
+    async fn publish(&self, from: &str, to: &str) -> Result<Meta, StoreError> {
+        let source = self.stat(from).await?;
+        if source.size > COPY_WHOLE {
+            self.copy_in_parts(from, to, source.size).await?;
+        } else {
+            let request = self.client(to).await?.copy_object().bucket(self.bucket()).key(to);
+            let copied = request.copy_source(self.copy_source(from)).send().await;
+            copied.map_err(|error| self.failed(to, &error))?;
+        }
+        self.stat(to).await
+    }
+
+    async fn list_page(
+        &self,
+        prefix: &str,
+        start_after: Option<&str>,
+        limit: usize,
+    ) -> Result<Page, StoreError> {
+        let limit = i32::try_from(limit.clamp(1, 1000)).unwrap_or(1000);
+        let request = self
+            .client(prefix)
+            .await?
+            .list_objects_v2()
+            .bucket(self.bucket())
+            .prefix(prefix)
+            .max_keys(limit)
+            .set_start_after(start_after.map(str::to_owned));
+        let answer = request.send().await.map_err(|error| self.failed(prefix, &error))?;
+        let entries = answer
+            .contents()
+            .iter()
+            .filter_map(|object| {
+                let meta = meta(object.size(), object.e_tag(), object.last_modified());
+                // Some servers make an object of every folder.
+                let key = object.key().filter(|key| !key.ends_with('/'))?;
+                Some(Entry { key: key.to_owned(), meta })
+            })
+            .collect::<Vec<_>>();
+        let more = answer.is_truncated().unwrap_or(false);
+        Ok(Page { entries, more })
+    }
+
+    async fn delete(&self, keys: &[String]) -> Result<(), StoreError> {
+        for some in keys.chunks(DELETE_AT_ONCE) {
+            let Some(first) = some.first() else { continue };
+            let client = self.client(first).await?;
+            if some.len() == 1 {
+                let request = client.delete_object().bucket(self.bucket()).key(first);
+                match request.send().await.map_err(|error| self.failed(first, &error)) {
+                    Ok(_) | Err(StoreError::NotFound { .. }) => continue,
+                    Err(error) => return Err(error),
+                }
+            }
+            let invalid = |why: String| StoreError::Invalid { uri: self.uri(first), why };
+            let mut objects = Vec::with_capacity(some.len());
+            for key in some {
+                let object = ObjectIdentifier::builder().key(key).build();
+                objects.push(object.map_err(|error| invalid(error.to_string()))?);
+            }
+            let delete = Delete::builder().set_objects(Some(objects)).quiet(true).build();
+            let delete = delete.map_err(|error| invalid(error.to_string()))?;
+            let request = client.delete_objects().bucket(self.bucket()).delete(delete);
+            let answer = request.send().await.map_err(|error| self.failed(first, &error))?;
+            for error in answer.errors() {
+                let uri = self.uri(error.key().unwrap_or_default());
+                match error.code().unwrap_or_default() {
+                    "NoSuchKey" => {}
+                    "SlowDown" => {
+                        return Err(StoreError::Throttled { uri, why: "SlowDown".into(), after: None });
+                    }
+                    "AccessDenied" => return Err(StoreError::Denied { uri, why: "AccessDenied".into() }),
+                    code => return Err(StoreError::Transient { uri, what: format!("not deleted: {code}") }),
+                }
+            }
+        }
+        Ok(())
+    }
+
+    async fn sweep(&self, prefix: &str, age: Duration) -> Result<u64, StoreError> {
+        let client = self.client(prefix).await?;
+        let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        let before = now.saturating_sub(age).as_millis();
+        let (mut key_marker, mut id_marker) = (None, None);
+        let mut swept = 0;
+        loop {
+            let request = client
+                .list_multipart_uploads()
+                .bucket(self.bucket())
+                .prefix(prefix)
+                .set_key_marker(key_marker)
+                .set_upload_id_marker(id_marker);
+            let answer = request.send().await.map_err(|error| self.failed(prefix, &error))?;
+            for upload in answer.uploads() {
+                let (Some(key), Some(id)) = (upload.key(), upload.upload_id()) else { continue };
+                let old = upload.initiated().and_then(millis).is_none_or(|at| u128::from(at) <= before);
+                if old && key.starts_with(prefix) {
+                    self.abort(key, id).await?;
+                    swept += 1;
+                }
+            }
+            if !answer.is_truncated().unwrap_or(false) {
+                return Ok(swept);
+            }
+            key_marker = answer.next_key_marker().map(str::to_owned);
+            id_marker = answer.next_upload_id_marker().map(str::to_owned);
+        }
+    }
+}
+
+impl S3Store {
+    async fn fetch(&self, key: &str, range: Option<String>) -> Result<ByteStream, StoreError> {
+        let request = self.client(key).await?.get_object().bucket(self.bucket()).key(key).set_range(range);
+        let body = match request.send().await {
+            Ok(answer) => answer.body,
+            // The range begins at or behind the object's end.
+            Err(SdkError::ServiceError(answer)) if answer.raw().status().as_u16() == 416 => {
+                return Ok(stream::empty().boxed());
+            }
+            Err(error) => return Err(self.failed(key, &error)),
+        };
+        let uri = self.uri(key);
+        let pieces = stream::unfold(Some((body, uri)), |state| async move {
+            let (mut body, uri) = state?;
+            match body.next().await? {
+                Ok(piece) => Some((Ok(piece), Some((body, uri)))),
+                Err(error) => Some((Err(StoreError::Transient { uri, what: chain(&error) }), None)),
+            }
+        });
+        Ok(pieces.boxed())
+    }
+
+    async fn put_whole(&self, key: &str, data: Bytes) -> Result<Meta, StoreError> {
+        let size = data.len() as i64;
+        let request = self.client(key).await?.put_object().bucket(self.bucket()).key(key);
+        let answer = request.body(Body::from(data)).send().await.map_err(|error| self.failed(key, &error))?;
+        Ok(meta(Some(size), answer.e_tag(), None))
+    }
+
+    async fn begin(&self, key: &str) -> Result<String, StoreError> {
+        let request = self.client(key).await?.create_multipart_upload().bucket(self.bucket()).key(key);
+        let answer = request.send().await.map_err(|error| self.failed(key, &error))?;
+        let id = answer.upload_id().map(str::to_owned);
+        id.ok_or_else(|| StoreError::Invalid {
+            uri: self.uri(key),
+            why: "the server began an upload without an id".into(),
+        })
+    }
+
+    async fn send_part(
+        &self,
+        key: &str,
+        id: &str,
+        number: i32,
+        data: Bytes,
+    ) -> Result<CompletedPart, StoreError> {
+        let request = self.client(key).await?.upload_part().bucket(self.bucket()).key(key);
+        let request = request.upload_id(id).part_number(number).body(Body::from(data));
+        let answer = request.send().await.map_err(|error| self.failed(key, &error))?;
+        let part = CompletedPart::builder()
+            .part_number(number)
+            .set_e_tag(answer.e_tag)
+            .set_checksum_crc32(answer.checksum_crc32)
+            .set_checksum_crc64_nvme(answer.checksum_crc64_nvme);
+        Ok(part.build())
+    }
+
+    async fn complete(&self, key: &str, id: &str, parts: Vec<CompletedPart>) -> Result<Meta, StoreError> {
+        let upload = CompletedMultipartUpload::builder().set_parts(Some(parts)).build();
+        let request = self.client(key).await?.complete_multipart_upload().bucket(self.bucket()).key(key);
+        let answer = request.upload_id(id).multipart_upload(upload).send().await;
+        let answer = answer.map_err(|error| self.failed(key, &error))?;
+        Ok(meta(None, answer.e_tag(), None))
+    }
+
+    async fn abort(&self, key: &str, id: &str) -> Result<(), StoreError> {
+        let request = self.client(key).await?.abort_multipart_upload().bucket(self.bucket()).key(key);
+        match request.upload_id(id).send().await.map_err(|error| self.failed(key, &error)) {
+            Ok(_) | Err(StoreError::NotFound { .. }) => Ok(()),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn copy_source(&self, key: &str) -> String {
+        format!("{}/{}", self.bucket, escaped(key))
+    }
+
+    async fn copy_in_parts(&self, from: &str, to: &str, size: u64) -> Result<(), StoreError> {
+        let id = self.begin(to).await?;
+        let mut parts = Vec::new();
+        let mut start = 0;
+        while start < size {
+            let end = size.min(start + COPY_PART);
+            let number = parts.len() as i32 + 1;
+            let request = self.client(to).await?.upload_part_copy().bucket(self.bucket()).key(to);
+            let request = request
+                .copy_source(self.copy_source(from))
+                .set_copy_source_range(header(&(start..end)))
+                .upload_id(&id)
+                .part_number(number);
+            let answer = match request.send().await {
+                Ok(answer) => answer,
+                Err(error) => {
+                    let _ = self.abort(to, &id).await;
+                    return Err(self.failed(to, &error));
+                }
+            };
+            let tag = answer.copy_part_result().and_then(|part| part.e_tag()).map(str::to_owned);
+            parts.push(CompletedPart::builder().part_number(number).set_e_tag(tag).build());
+            start = end;
+        }
+        self.complete(to, &id, parts).await.map(drop)
+    }
+}
+
+/// A key as it stands in a URL.
+fn escaped(key: &str) -> String {
+    use std::fmt::Write;
+    let mut out = String::with_capacity(key.len());
+    for byte in key.bytes() {
+        if byte.is_ascii_alphanumeric() || b"-_.~/".contains(&byte) {
+            out.push(char::from(byte));
+        } else {
+            let _ = write!(out, "%{byte:02X}");
+        }
+    }
+    out
+}
+
+struct S3Upload {
+    store: S3Store,
+    key: String,
+    /// Set once the first part is sent.
+    id: Option<String>,
+    buffer: BytesMut,
+    next_part: i32,
+    size: u64,
+    sending: JoinSet<Result<CompletedPart, StoreError>>,
+    sent: Vec<CompletedPart>,
+}
+
+impl S3Upload {
+    async fn send(&mut self, data: Bytes) -> Result<(), StoreError> {
+        while self.sending.len() >= PARTS_IN_FLIGHT {
+            self.receive().await?;
+        }
+        let id = match &self.id {
+            Some(id) => id.clone(),
+            None => {
+                let uri = self.store.uri(&self.key);
+                let id = self.store.policy.run(&uri, 0, || self.store.begin(&self.key)).await?;
+                self.id.insert(id).clone()
+            }
+        };
+        let number = self.next_part;
+        self.next_part += 1;
+        let (store, key) = (self.store.clone(), self.key.clone());
+        self.sending.spawn(async move {
+            let (uri, len) = (store.uri(&key), data.len());
+            store.policy.run(&uri, len, || store.send_part(&key, &id, number, data.clone())).await
+        });
+        Ok(())
+    }
+
+    /// Waits for a part to be stored.
+    async fn receive(&mut self) -> Result<(), StoreError> {
+        match self.sending.join_next().await {
+            None => Ok(()),
+            Some(Ok(part)) => {
+                self.sent.push(part?);
+                Ok(())
+            }
+            Some(Err(_)) => Err(StoreError::Transient {
+                uri: self.store.uri(&self.key),
+                what: "the runtime is shutting down".into(),
+            }),
+        }
+    }
+
+    fn part_len(&self) -> usize {
+        if self.next_part > LARGER_FROM { LARGER_PART } else { PART }
+    }
+}
+
+#[async_trait]
+impl Upload for S3Upload {
+    async fn write(&mut self, data: Bytes) -> Result<(), StoreError> {
+        self.size += data.len() as u64;
+        self.buffer.extend_from_slice(&data);
+        while self.buffer.len() >= self.part_len() {
+            let part = self.buffer.split_to(self.part_len()).freeze();
+            self.send(part).await?;
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self: Box<Self>) -> Result<Meta, StoreError> {
+        let uri = self.store.uri(&self.key);
+        let rest = self.buffer.split().freeze();
+        if self.id.is_none() {
+            let (store, key) = (self.store.clone(), self.key.clone());
+            return store.policy.run(&uri, rest.len(), || store.put_whole(&key, rest.clone())).await;
+        }
+        if !rest.is_empty() {
+            self.send(rest).await?;
+        }
+        while !self.sending.is_empty() {
+            self.receive().await?;
+        }
+        let Some(id) = self.id.clone() else { return self.store.stat(&self.key).await };
+        let mut parts = std::mem::take(&mut self.sent);
+        parts.sort_unstable_by_key(CompletedPart::part_number);
+        let (store, key, size) = (self.store.clone(), self.key.clone(), self.size);
+        let answer = store.policy.run(&uri, 1 << 28, || store.complete(&key, &id, parts.clone())).await;
+        let meta = match answer {
+            Ok(meta) => Meta { size, ..meta },
+            // The answer to an earlier try may have been lost: then the upload is gone and the object there.
+            Err(StoreError::NotFound { .. }) => match store.stat(&key).await {
+                Ok(meta) if meta.size == size => meta,
+                _ => {
+                    return Err(StoreError::Transient { uri, what: "the server lost the upload".into() });
+                }
+            },
+            Err(error) => return Err(error),
+        };
+        self.id = None;
+        Ok(meta)
+    }
+
+    async fn abort(mut self: Box<Self>) -> Result<(), StoreError> {
+        self.sending.shutdown().await;
+        match self.id.take() {
+            Some(id) => self.store.abort(&self.key, &id).await,
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for S3Upload {
+    fn drop(&mut self) {
+        let Some(id) = self.id.take() else { return };
+        // Outside of a runtime the upload is left for `sweep`.
+        let Ok(runtime) = tokio::runtime::Handle::try_current() else { return };
+        let (store, key) = (self.store.clone(), self.key.clone());
+        let mut sending = std::mem::take(&mut self.sending);
+        let abort: Pin<Box<dyn Future<Output = ()> + Send>> = Box::pin(async move {
+            sending.shutdown().await;
+            let _ = store.abort(&key, &id).await;
+        });
+        runtime.spawn(abort);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn keys_are_escaped_for_copies() {
+        assert_eq!(escaped("a/b c+ü%.gz"), "a/b%20c%2B%C3%BC%25.gz");
+    }
+
+    #[test]
+    fn ranges_count_their_last_byte() {
+        assert_eq!(header(&(0..1)).as_deref(), Some("bytes=0-0"));
+        assert_eq!(header(&(5..5)), None);
+    }
+}
