@@ -473,7 +473,7 @@ mod tests {
             let got = names(&stores, patterns).await;
             match expected {
                 Ok(expected) => {
-                    assert_eq!(got, Ok(expected.iter().map(|&s| s.to_owned()).collect()), "{patterns:?}")
+                    assert_eq!(got, Ok(expected.iter().map(|&s| s.to_owned()).collect()), "{patterns:?}");
                 }
                 Err(part) => assert!(got.as_ref().is_err_and(|e| e.contains(part)), "{patterns:?}: {got:?}"),
             }

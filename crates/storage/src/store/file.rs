@@ -499,7 +499,7 @@ mod tests {
         fs::write(&left, "half").unwrap();
         let page = store.list_page("", None, 10).await.unwrap();
         assert_eq!(page.entries.len(), 1);
-        assert_eq!(store.sweep("x/", Duration::from_secs(3600)).await.unwrap(), 0);
+        assert_eq!(store.sweep("x/", Duration::from_hours(1)).await.unwrap(), 0);
         assert_eq!(store.sweep("", Duration::ZERO).await.unwrap(), 1);
         assert!(!left.exists());
     }
