@@ -1,1 +1,63 @@
-fn main() {}
+//! `gristmill`: the one binary.
+//!
+//! Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 the job failed, 2 the request was wrong.
+
+mod commands;
+mod failure;
+mod progress;
+mod request;
+
+use clap::{Parser, Subcommand};
+use std::process::ExitCode;
+
+/// Lanes allocate and free a page's worth at a time; glibc's allocator keeps what other threads freed.
+#[global_allocator]
+static ALLOCATOR: mimalloc::MiMalloc = mimalloc::MiMalloc;
+
+/// Turns a web crawl into training text for language models.
+#[derive(Parser)]
+#[command(name = "gristmill", version, max_term_width = 110, arg_required_else_help = true)]
+struct Cli {
+    #[command(subcommand)]
+    command: Command,
+}
+
+#[derive(Subcommand)]
+enum Command {
+    /// Run a recipe on this machine
+    Run(commands::run::Args),
+    /// Print what a recipe would do: stages, tasks, bytes, memory and disk, without running it
+    Plan(commands::plan::Args),
+    /// Run steps on documents and print the verdict on each
+    Try(commands::try_steps::Args),
+    /// Turn HTML or WARC files into text, one JSON line a page
+    Extract(commands::extract::Args),
+    /// The reference of all steps, or of one
+    Steps(commands::steps::Args),
+    /// Print the JSON schema of recipes
+    Schema,
+    /// Check a dataset against its manifest
+    Verify(commands::verify::Args),
+    /// Pack a folder of HTML files into a WARC
+    Pack(commands::pack::Args),
+}
+
+fn main() -> ExitCode {
+    gristmill_telemetry::init(&gristmill_telemetry::Settings::from_env());
+    // A panicking document is counted as broken; where it happened is for those who debug.
+    std::panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
+    let result = match Cli::parse().command {
+        Command::Run(args) => commands::run::run(args),
+        Command::Plan(args) => commands::plan::run(args),
+        Command::Try(args) => commands::try_steps::run(args),
+        Command::Extract(args) => commands::extract::run(args),
+        Command::Steps(args) => commands::steps::run(&args),
+        Command::Schema => commands::schema::run(),
+        Command::Verify(args) => commands::verify::run(args),
+        Command::Pack(args) => commands::pack::run(args),
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}

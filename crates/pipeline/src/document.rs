@@ -67,6 +67,40 @@ impl Document {
         Ok(doc)
     }
 
+    /// A document of a web archive, in DCLM's record: `text` (once it is there), `url`, `metadata` (the headers of
+    /// the archive's record), `warcinfo`.
+    #[must_use]
+    pub fn from_archive(
+        headers: &[(String, String)],
+        warcinfo: Option<&str>,
+        origin: impl FnOnce() -> String,
+    ) -> Self {
+        let mut doc = Document::default();
+        let mut metadata = serde_json::Map::new();
+        for (name, value) in headers {
+            match metadata.get_mut(name) {
+                // A header may come more than once; all of them are kept.
+                Some(Value::String(present)) => {
+                    present.push_str(", ");
+                    present.push_str(value);
+                }
+                _ => {
+                    metadata.insert(name.clone(), Value::String(value.clone()));
+                }
+            }
+        }
+        doc.fields.place_text();
+        if let Some(Value::String(uri)) = metadata.get("WARC-Target-URI") {
+            doc.fields.set("url", uri.clone());
+        }
+        doc.fields.set("metadata", metadata);
+        if let Some(warcinfo) = warcinfo {
+            doc.fields.set("warcinfo", warcinfo);
+        }
+        doc.id = doc.own_id().unwrap_or_else(origin);
+        doc
+    }
+
     /// The identity that the record carries: its `id`, else its `WARC-Record-ID`.
     #[must_use]
     pub fn own_id(&mut self) -> Option<String> {
@@ -179,7 +213,11 @@ impl Serialize for Document {
         let mut map = serializer.serialize_map(None)?;
         for (name, field) in self.fields.iter() {
             match field {
-                Field::Text => map.serialize_entry(name, &self.text.as_ref().map(Text::as_str))?,
+                Field::Text => {
+                    if let Some(text) = &self.text {
+                        map.serialize_entry(name, text.as_str())?;
+                    }
+                }
                 Field::Raw(raw) => map.serialize_entry(name, raw)?,
                 Field::Value(value) => map.serialize_entry(name, value)?,
             }

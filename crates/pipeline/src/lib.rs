@@ -24,6 +24,6 @@ pub use document::{Body, Document, Field, Fields};
 pub use gristmill_filters::Text;
 pub use recipe::Recipe;
 pub use resources::Resources;
-pub use step::{Barrier, BuildError, Built, MapStep, Step, StepDef};
+pub use step::{Barrier, BuildError, Built, MapStep, Signer, Step, StepDef};
 pub use tally::Tally;
 pub use verdict::{Reason, Verdict};

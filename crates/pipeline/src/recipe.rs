@@ -135,20 +135,16 @@ pub enum OutputFormat {
 }
 
 /// How the work is cut.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize, JsonSchema)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Tasks {
     /// Input of one task, as stored. Larger inputs are split where their format allows, smaller ones grouped.
-    pub size: ByteSize,
+    /// By default a 64th of the input, from 8MiB to 128MiB.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub size: Option<ByteSize>,
     /// Key ranges that a global dedup is cut into; by default as many as the size of the input asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buckets: Option<u32>,
-}
-
-impl Default for Tasks {
-    fn default() -> Self {
-        Self { size: ByteSize(128 << 20), buckets: None }
-    }
 }
 
 /// Bounds for single documents. What is beyond them is broken, and counted so.
@@ -382,6 +378,13 @@ fn parse_step(index: usize, entry: &Tree) -> Result<StepSpec, Complaint> {
     Ok(StepSpec { index, def: *def, parsed })
 }
 
+/// What to say to a name that no step has.
+#[must_use]
+pub fn unknown_step(name: &str) -> String {
+    let known: Vec<&str> = steps::ALL.iter().map(|def| def.name).collect();
+    format!("there is no step {name:?}{}; `gristmill steps` lists them", suggestion(name, &known))
+}
+
 fn check_head(head: &Head, tree: &Tree, complaints: &mut Vec<Complaint>) {
     let mut check = |ok: bool, path: &[&str], message: String| {
         if !ok {
@@ -400,7 +403,8 @@ fn check_head(head: &Head, tree: &Tree, complaints: &mut Vec<Complaint>) {
         &["output", "shard_size"],
         "less than 64KiB makes a file a page".to_owned(),
     );
-    check(head.tasks.size >= small, &["tasks", "size"], "less than 64KiB makes a task a page".to_owned());
+    let size = head.tasks.size.unwrap_or(small);
+    check(size >= small, &["tasks", "size"], "less than 64KiB makes a task a page".to_owned());
     check(
         head.limits.body >= ByteSize(1 << 10),
         &["limits", "body"],
@@ -417,7 +421,11 @@ fn check_head(head: &Head, tree: &Tree, complaints: &mut Vec<Complaint>) {
         "a single document of more than 1GiB does not fit a worker's memory".to_owned(),
     );
     let buckets = head.tasks.buckets.unwrap_or(1);
-    check((1..=65_536).contains(&buckets), &["tasks", "buckets"], "buckets must be 1 to 65536".to_owned());
+    check(
+        buckets.is_power_of_two() && buckets <= 1024,
+        &["tasks", "buckets"],
+        "buckets must be a power of two up to 1024".to_owned(),
+    );
     for (index, spec) in head.input.list().iter().enumerate() {
         check(!spec.0.is_empty(), &["input", &index.to_string()], "an input has no path".to_owned());
     }

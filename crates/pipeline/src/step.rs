@@ -75,29 +75,25 @@ pub trait MapStep: Send {
     fn apply(&mut self, doc: &mut Document) -> Verdict;
 }
 
-/// The part of a global dedup that runs in the map pass before it: the keys under which a document may meet
-/// others. Documents that share a key are candidates for being the same.
-pub trait Signer: Send {
-    fn sign(&mut self, doc: &Document, keys: &mut Vec<u128>);
-}
-
-/// A step that needs the whole corpus.
+/// A step that needs the whole corpus: a global dedup. The map pass before it signs every document; documents that
+/// share a key are joined, and all but one of those joined are dropped.
 pub struct Barrier {
-    pub signer: Box<dyn Signer>,
+    pub signer: Signer,
     /// Why the documents that go are dropped.
     pub reason: &'static str,
-    pub joins: Joins,
     /// Keys a document has at most, for estimates of memory and disk.
     pub keys_per_document: u32,
+    /// Components with more members are left alone, and counted.
+    pub max_component: Option<usize>,
 }
 
-/// How documents that share keys become one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Joins {
-    /// One key a document: all that share it are the same.
-    OneKey,
-    /// Any shared key joins two documents; what is joined is joined through others, too.
-    Transitive,
+/// Gives a document the keys under which it may meet others.
+pub enum Signer {
+    /// One key at most: all documents that share it are the same.
+    One(Box<dyn FnMut(&Document) -> Option<u128> + Send>),
+    /// Many keys, written into the list: any shared key joins two documents, and what is joined is joined through
+    /// others, too.
+    Many(Box<dyn FnMut(&Document, &mut Vec<u64>) + Send>),
 }
 
 impl Built {
@@ -216,6 +212,23 @@ impl StepDef {
 
     pub fn schema(&self, generator: &mut SchemaGenerator) -> Schema {
         (self.schema)(generator)
+    }
+
+    /// The JSON schema of the parameters, alone.
+    #[must_use]
+    pub fn params_schema(&self) -> Value {
+        let mut generator = SchemaGenerator::default();
+        let mut schema = (self.schema)(&mut generator).to_value();
+        // A struct comes as a reference to its definition.
+        if let Some(name) = schema.get("$ref").and_then(Value::as_str).map(str::to_owned)
+            && let Some(definition) = generator.definitions().get(name.trim_start_matches("#/$defs/"))
+        {
+            schema = definition.clone();
+        }
+        if let Value::Object(schema) = &mut schema {
+            schema.insert("$defs".to_owned(), Value::Object(generator.take_definitions(true)));
+        }
+        schema
     }
 
     /// The first line of the doc.

@@ -15,6 +15,9 @@ macro_rules! steps {
 steps! {
     // Metadata
     move_url_modifier::MoveUrlModifier,
+    // Global deduplication
+    exact_dedup::ExactDedup,
+    minhash_dedup::MinhashDedup,
 }
 
 /// The step of a name.

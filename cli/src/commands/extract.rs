@@ -1,0 +1,123 @@
+//! `gristmill extract PATHS…`: pages to text, one JSON line a page.
+
+use crate::failure::{Failure, Outcome};
+use crate::request::{runtime, stores};
+use gristmill_pipeline::recipe::{Complaint, parse_steps, tree};
+use gristmill_pipeline::{Chain, Resources, Tally, Verdict};
+use gristmill_storage::{Input, Open, PathSource, Stores, expand, open};
+use gristmill_worker::reading::{self, Reading};
+use serde::Serialize;
+use std::collections::BTreeMap;
+use std::io::Write;
+use std::path::Path;
+use std::sync::Arc;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    /// HTML files (.html, .html.gz), folders of such, or WARCs
+    #[arg(required = true)]
+    paths: Vec<String>,
+    /// The extractor
+    #[arg(long, default_value = "resiliparse")]
+    extractor: String,
+    /// Any other parameter of the step `extract_text`, e.g. links=true (repeatable)
+    #[arg(long = "set", value_name = "KEY=VALUE")]
+    set: Vec<String>,
+}
+
+#[derive(Serialize)]
+struct Line<'a> {
+    id: &'a str,
+    url: Option<&'a str>,
+    text: &'a str,
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    // The step of recipes and this command are one code path.
+    let step = format!("extract_text: {{extractor: {}, keep_empty: true}}", args.extractor);
+    let mut list = tree::parse(&format!("steps:\n- {step}"))
+        .map_err(|e| Failure::Request(anyhow::anyhow!(e.message)))?;
+    for set in &args.set {
+        gristmill_pipeline::recipe::set(&mut list, &format!("steps.extract_text.{set}"))
+            .map_err(Failure::request)?;
+    }
+    let tree::Node::Map(map) = &list.node else { return Err(Failure::Job(anyhow::anyhow!("no steps"))) };
+    let mut complaints: Vec<Complaint> = Vec::new();
+    let specs = map.get("steps").map_or_else(Vec::new, |steps| parse_steps(steps, &mut complaints));
+    if let Some(complaint) = complaints.first() {
+        return Err(Failure::Request(anyhow::anyhow!("{}", complaint.message)));
+    }
+    let mut chain = Chain::new(&specs, Arc::new(Resources::default()), 0).map_err(Failure::request)?;
+    let inputs = list_inputs(&stores(), &args.paths)?;
+    let mut out = std::io::BufWriter::new(std::io::stdout().lock());
+    let mut others: BTreeMap<String, u64> = BTreeMap::new();
+    for input in inputs {
+        let source = PathSource::open(&input.uri).map_err(Failure::request)?;
+        let mut records =
+            open(Arc::new(source), &Open::whole(&input.name, input.format)).map_err(Failure::request)?;
+        while let Some(item) = records.next().map_err(Failure::job)? {
+            let at = item.at();
+            let mut doc = match reading::read(item, &input.name) {
+                Reading::Document(doc) => doc,
+                Reading::Skipped(_) => continue,
+                Reading::Broken { reason, detail } => {
+                    eprintln!("gristmill: {} at {at}: {reason}: {detail}", input.uri);
+                    *others.entry(reason).or_default() += 1;
+                    continue;
+                }
+            };
+            match chain.apply(&mut doc, &mut Tally::default()).verdict {
+                Verdict::Keep => {
+                    let url = doc.fields.str("url");
+                    let text = doc.text.as_ref().map(gristmill_pipeline::Text::as_str).unwrap_or_default();
+                    emit(&mut out, &Line { id: &doc.id, url: url.as_deref(), text }).map_err(Failure::job)?;
+                }
+                Verdict::Drop(reason) | Verdict::Broken(reason) => {
+                    *others.entry(reason.into_owned()).or_default() += 1
+                }
+            }
+        }
+    }
+    out.flush().map_err(Failure::job)?;
+    for (reason, n) in others {
+        eprintln!("{n} without text: {reason}");
+    }
+    Ok(())
+}
+
+fn emit(out: &mut impl Write, line: &Line) -> std::io::Result<()> {
+    serde_json::to_writer(&mut *out, line)?;
+    out.write_all(b"\n")
+}
+
+/// Files as they are; of a folder its pages.
+fn list_inputs(stores: &Stores, paths: &[String]) -> Result<Vec<Input>, Failure> {
+    let runtime = runtime()?;
+    let mut inputs = Vec::new();
+    for path in paths {
+        if Path::new(path).is_dir() {
+            for pattern in ["**/*.html", "**/*.html.gz"] {
+                let pattern = format!("{}/{pattern}", path.trim_end_matches('/'));
+                match runtime.block_on(expand(stores, &[pattern], None)) {
+                    Ok(found) => inputs.extend(found),
+                    Err(gristmill_storage::InputError::Empty { .. }) => {}
+                    Err(error) => return Err(Failure::request(error)),
+                }
+            }
+        } else {
+            inputs.extend(
+                runtime
+                    .block_on(expand(stores, std::slice::from_ref(path), None))
+                    .map_err(Failure::request)?,
+            );
+        }
+    }
+    inputs.sort_by(|a, b| a.name.cmp(&b.name));
+    if inputs.is_empty() {
+        return Err(Failure::Request(anyhow::anyhow!(
+            "there are no .html or .html.gz files in {}",
+            paths.join(", ")
+        )));
+    }
+    Ok(inputs)
+}

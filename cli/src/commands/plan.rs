@@ -1,0 +1,134 @@
+//! `gristmill plan RECIPE`: what a run would do, without running.
+
+use crate::failure::{Failure, Outcome};
+use crate::request::{ModelArgs, RecipeArgs, runtime, stores};
+use gristmill_coordinator::{Prepared, prepare};
+use gristmill_job::Plan;
+use gristmill_pipeline::Recipe;
+use gristmill_pipeline::stage::Stage;
+use gristmill_pipeline::step::{Built, Context};
+use gristmill_storage::{Compression, Format};
+use serde_json::json;
+use std::fmt::Write as _;
+use std::io::Write as _;
+
+#[derive(clap::Args)]
+pub(crate) struct Args {
+    #[command(flatten)]
+    recipe: RecipeArgs,
+    #[command(flatten)]
+    models: ModelArgs,
+    /// Tasks worked on at once, for the estimate of memory
+    #[arg(long, default_value_t = crate::commands::run::default_lanes())]
+    lanes: usize,
+    /// As JSON
+    #[arg(long)]
+    json: bool,
+}
+
+pub(crate) fn run(args: Args) -> Outcome {
+    let recipe = args.recipe.load()?;
+    let stores = stores();
+    let resolver = args.models.resolver(&stores);
+    let prepared = runtime()?.block_on(prepare(&stores, &resolver, &recipe)).map_err(Failure::request)?;
+    let needs = Needs::of(&prepared, &recipe, args.lanes);
+    let text = if args.json {
+        let mut text = serde_json::to_string_pretty(&json!({
+            "plan": prepared.plan,
+            "estimate": { "documents": needs.documents, "memory_bytes": needs.memory, "disk_bytes": needs.disk },
+        }))
+        .map_err(Failure::job)?;
+        text.push('\n');
+        text
+    } else {
+        table(&prepared.plan, &recipe, &needs, args.lanes)
+    };
+    std::io::stdout().write_all(text.as_bytes()).map_err(Failure::job)
+}
+
+/// Estimates, from the size of the input alone: upper bounds for ordinary crawls, not promises.
+pub(crate) struct Needs {
+    pub(crate) documents: u64,
+    pub(crate) memory: u64,
+    pub(crate) disk: u64,
+}
+
+/// A page of a Common Crawl WARC, as stored: CC-MAIN-2024 has some 30 kB a page.
+const WARC_BYTES_PER_DOCUMENT: u64 = 25_000;
+/// A document of extracted text: DCLM's pool has 3.2 kB of text a page, a third of it when compressed.
+const TEXT_BYTES_PER_DOCUMENT: u64 = 3_500;
+/// Extracted text against stored WARC bytes: 3.2 kB of text from a page of 25 kB.
+const TEXT_SHARE_OF_WARC: f64 = 0.13;
+/// Of text after zstd -1, in the files that passes exchange.
+const ZSTD_SHARE: f64 = 0.45;
+/// A row of a key file.
+const KEY_BYTES: u64 = 9;
+/// What a lane holds: read-ahead, a page of the limit's size and its tree, two sorts, output in flight.
+const LANE_MEMORY: u64 = 160 << 20;
+/// The program itself.
+const BASE_MEMORY: u64 = 40 << 20;
+
+impl Needs {
+    pub(crate) fn of(prepared: &Prepared, recipe: &Recipe, lanes: usize) -> Self {
+        let (mut documents, mut text) = (0, 0);
+        for slice in prepared.inputs.iter().flatten() {
+            let bytes = slice.end - slice.start;
+            if matches!(slice.file.format, Format::Warc | Format::Arc | Format::Html) {
+                documents += bytes.div_ceil(WARC_BYTES_PER_DOCUMENT);
+                text += (bytes as f64 * TEXT_SHARE_OF_WARC * 3.0) as u64;
+            } else {
+                let factor = if slice.file.compression == Compression::None { 1 } else { 3 };
+                documents += (bytes * factor).div_ceil(TEXT_BYTES_PER_DOCUMENT);
+                text += bytes * factor;
+            }
+        }
+        let models: u64 = prepared.plan.resources.values().map(|r| r.bytes).sum();
+        let cx = Context { resources: &prepared.resources, seed: recipe.head.seed };
+        let keys = recipe.steps.iter().filter_map(|spec| match spec.parsed.build(&cx) {
+            Ok(Built::Barrier(barrier)) => Some(u64::from(barrier.keys_per_document)),
+            _ => None,
+        });
+        let keys_per_document = keys.max().unwrap_or(0);
+        let exchanged =
+            if recipe.steps.iter().any(|s| s.is_barrier()) { (text as f64 * ZSTD_SHARE) as u64 } else { 0 };
+        Self {
+            documents,
+            memory: BASE_MEMORY + models + LANE_MEMORY * lanes as u64,
+            // Documents and keys of one dedup, and the dataset itself.
+            disk: exchanged
+                + documents * keys_per_document * KEY_BYTES * 2
+                + (text as f64 * ZSTD_SHARE) as u64,
+        }
+    }
+}
+
+fn table(plan: &Plan, recipe: &Recipe, needs: &Needs, lanes: usize) -> String {
+    let mut out = String::new();
+    let _ = writeln!(out, "job       {}", plan.job);
+    let _ = writeln!(out, "input     {} files, {}", plan.input_files, size(plan.input_bytes));
+    for (name, resource) in &plan.resources {
+        let _ = writeln!(out, "resource  {name}: {}, {}", resource.candidate, size(resource.bytes));
+    }
+    let _ = writeln!(out, "\nstage  tasks  what");
+    for (number, stage) in plan.stages.iter().enumerate() {
+        let _ = writeln!(out, "{number:>5}  {:>5}  {}", stage.tasks, plan.title(number, &recipe.steps));
+        if let Stage::Map(map) = &stage.stage {
+            for spec in recipe.steps.get(map.steps.clone()).unwrap_or_default() {
+                let _ = writeln!(out, "              {}", spec.def.name);
+            }
+        }
+    }
+    let _ = writeln!(out, "\nestimated for an ordinary crawl");
+    let _ = writeln!(out, "documents about {}", needs.documents);
+    let _ = writeln!(
+        out,
+        "memory    up to {} with {lanes} lanes, whatever the size of the input",
+        size(needs.memory)
+    );
+    let _ = writeln!(out, "disk      up to {} while the job runs, the dataset included", size(needs.disk));
+    out
+}
+
+pub(crate) fn size(bytes: u64) -> String {
+    indicatif::BinaryBytes(bytes).to_string()
+}

@@ -1,0 +1,85 @@
+//! What several commands take: a recipe with overrides, models, storage.
+
+use crate::failure::Failure;
+use anyhow::Context as _;
+use gristmill_job::resolve::Resolver;
+use gristmill_pipeline::Recipe;
+use gristmill_storage::{Settings, Stores, Uri};
+use std::path::PathBuf;
+
+/// A recipe and what the command line changes in it.
+#[derive(clap::Args)]
+pub(crate) struct RecipeArgs {
+    /// The recipe, a YAML file
+    pub(crate) recipe: PathBuf,
+    /// Override a value of the recipe, e.g. steps.language_filter.threshold=0.7
+    #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
+    pub(crate) set: Vec<String>,
+    /// Read this in place of the recipe's input (repeatable)
+    #[arg(long, value_name = "URI")]
+    pub(crate) input: Vec<String>,
+    /// Write here in place of the recipe's output path
+    #[arg(long, value_name = "URI")]
+    pub(crate) output: Option<String>,
+}
+
+impl RecipeArgs {
+    pub(crate) fn load(&self) -> Result<Recipe, Failure> {
+        let shown = self.recipe.display();
+        let yaml = std::fs::read_to_string(&self.recipe)
+            .with_context(|| format!("cannot read the recipe {shown}"))
+            .map_err(Failure::Request)?;
+        let mut overrides = self.set.clone();
+        if !self.input.is_empty() {
+            // JSON is YAML, and quotes what needs quoting.
+            overrides.push(format!("input={}", serde_json::json!(self.input)));
+        }
+        if let Some(output) = &self.output {
+            overrides.push(format!("output.path={}", serde_json::json!(output)));
+        }
+        Recipe::parse(&yaml, &overrides)
+            .map_err(|error| Failure::Request(anyhow::anyhow!("the recipe {shown} cannot be used:\n{error}")))
+    }
+}
+
+/// Where models and lists are found.
+#[derive(clap::Args)]
+pub(crate) struct ModelArgs {
+    /// The folder of models and lists, searched before their addresses
+    #[arg(long, value_name = "DIR", env = "GRISTMILL_MODELS", default_value = "models")]
+    pub(crate) models: PathBuf,
+}
+
+impl ModelArgs {
+    pub(crate) fn resolver(&self, stores: &Stores) -> Resolver {
+        Resolver::new(stores.clone(), self.models.clone(), cache_folder())
+    }
+}
+
+/// `$GRISTMILL_CACHE`, else the user's cache folder.
+fn cache_folder() -> PathBuf {
+    let home = |variable: &str, below: &str| std::env::var_os(variable).map(|v| PathBuf::from(v).join(below));
+    home("GRISTMILL_CACHE", "")
+        .or_else(|| home("XDG_CACHE_HOME", "gristmill"))
+        .or_else(|| home("HOME", ".cache/gristmill"))
+        .unwrap_or_else(|| std::env::temp_dir().join("gristmill-cache"))
+}
+
+/// Storage, as the environment says: the standard `AWS_*` variables, and `GRISTMILL_S3_ANONYMOUS=1` for public buckets.
+pub(crate) fn stores() -> Stores {
+    let mut settings = Settings::default();
+    settings.s3.anonymous = std::env::var("GRISTMILL_S3_ANONYMOUS").is_ok_and(|v| v == "1" || v == "true");
+    Stores::new(settings)
+}
+
+pub(crate) fn parse_uri(text: &str) -> Result<Uri, Failure> {
+    text.parse().map_err(|e: gristmill_storage::UriError| Failure::request(e))
+}
+
+pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
+    tokio::runtime::Builder::new_multi_thread()
+        .enable_all()
+        .build()
+        .context("cannot start the runtime")
+        .map_err(Failure::Job)
+}

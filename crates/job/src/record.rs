@@ -1,0 +1,128 @@
+//! What a task leaves behind, and what a dataset says of itself.
+
+use gristmill_pipeline::Tally;
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use std::collections::BTreeMap;
+
+/// The record of a task that is done. Its creation is the commit: whoever creates it first has done the task, and
+/// only the files it lists are part of the job.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct TaskRecord {
+    pub stage: usize,
+    pub task: u64,
+    /// The attempt that won.
+    pub attempt: String,
+    /// What became of the documents; empty for tasks that saw none.
+    #[serde(default)]
+    pub tally: Tally,
+    /// Files by what they are for; below the job's prefix.
+    #[serde(default)]
+    pub files: BTreeMap<FileRole, Vec<FileEntry>>,
+    /// The first documents and records that were broken, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub problems: Vec<Problem>,
+}
+
+/// What a file of a task is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FileRole {
+    /// Part of the dataset.
+    Data,
+    /// Documents on their way to the next pass.
+    Documents,
+    /// Identities of those documents, in order.
+    Identities,
+    /// Keys for a global dedup, sorted.
+    Keys,
+    /// Pairs of documents that share a key, or documents to drop.
+    Edges,
+    /// Documents to drop, shard by shard.
+    Drops,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileEntry {
+    pub path: String,
+    pub rows: u64,
+    /// As stored.
+    pub bytes: u64,
+    pub sha256: String,
+}
+
+/// A document or record that was broken.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Problem {
+    /// The input file.
+    pub source: String,
+    /// Where in it, as stored.
+    pub offset: u64,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub id: String,
+    pub reason: String,
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub detail: String,
+}
+
+/// Problems that one task keeps for people; all of them are counted.
+pub const PROBLEMS_PER_TASK: usize = 100;
+
+/// What a stage came to, once all its tasks are done.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct StageRecord {
+    pub stage: usize,
+    pub title: String,
+    pub tasks: u64,
+    pub tally: Tally,
+}
+
+/// `manifest.json`: what a dataset consists of and what became of every document. Readers believe nothing else.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Manifest {
+    pub name: String,
+    /// The version of the program.
+    pub version: String,
+    pub recipe: Value,
+    /// Name in the recipe → sha256.
+    #[serde(default)]
+    pub resources: BTreeMap<String, String>,
+    pub documents: Documents,
+    /// The recipe's steps with the documents that met and passed each.
+    pub steps: Vec<StepPassage>,
+    pub stages: Vec<StageRecord>,
+    pub files: Vec<FileEntry>,
+}
+
+/// in = kept + dropped + broken.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Documents {
+    #[serde(rename = "in")]
+    pub seen: u64,
+    pub kept: u64,
+    pub dropped: BTreeMap<String, u64>,
+    pub broken: BTreeMap<String, u64>,
+    /// Records that are no documents.
+    #[serde(default)]
+    pub skipped_records: BTreeMap<String, u64>,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct StepPassage {
+    pub step: String,
+    #[serde(rename = "in")]
+    pub seen: u64,
+    pub out: u64,
+}
+
+impl From<Tally> for Documents {
+    fn from(tally: Tally) -> Self {
+        Self {
+            seen: tally.seen,
+            kept: tally.kept,
+            dropped: tally.dropped,
+            broken: tally.broken,
+            skipped_records: tally.skipped,
+        }
+    }
+}

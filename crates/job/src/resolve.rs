@@ -1,0 +1,241 @@
+//! From the names of models and lists in a recipe to their bytes.
+//!
+//! A name is a path, an `s3://` or `https://` address with `#sha256=…`, or the bare name of a file in the models
+//! folder. The folder is searched first, whatever the name, so that everything works offline. What comes from an
+//! address is fetched once, checked, and kept in the cache folder under its digest.
+
+use crate::plan::PlannedResource;
+use gristmill_pipeline::resources::{Blob, Resource, Resources, Wanted};
+use gristmill_storage::{StoreError, Stores, Uri};
+use sha2::{Digest, Sha256};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io::{Read, Write};
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+/// Files from this size on are mapped rather than read: pages that are not needed take no memory.
+const MAP_FROM: u64 = 4 << 20;
+
+/// Finds resources.
+#[derive(Clone, Debug)]
+pub struct Resolver {
+    stores: Stores,
+    /// The models folder.
+    models: PathBuf,
+    /// Where what was fetched is kept.
+    cache: PathBuf,
+}
+
+/// Why a resource cannot be had.
+#[derive(Debug, thiserror::Error)]
+pub enum ResolveError {
+    #[error(
+        "resource {name:?} is not there: looked for {} in {}; put the file there, name the folder (--models), or give a path or an address with #sha256=…",
+        .candidates.join(" and "),
+        .models.display()
+    )]
+    NotFound { name: String, candidates: Vec<String>, models: PathBuf },
+    #[error(
+        "{found} has sha256 {actual}, but {expected} is asked for; replace the file or correct the recipe"
+    )]
+    WrongDigest { found: String, expected: String, actual: String },
+    #[error("{name:?}: an address needs #sha256=… so that every worker uses the same bytes")]
+    NoDigest { name: String },
+    #[error("{name:?}: {why}")]
+    BadName { name: String, why: String },
+    #[error("cannot read {path}: {source}")]
+    Io { path: String, source: std::io::Error },
+    #[error(transparent)]
+    Store(#[from] StoreError),
+}
+
+impl Resolver {
+    #[must_use]
+    pub fn new(stores: Stores, models: PathBuf, cache: PathBuf) -> Self {
+        Self { stores, models, cache }
+    }
+
+    /// Finds everything a recipe wants, for the plan and for building its steps.
+    pub async fn resolve(
+        &self,
+        wanted: &[Wanted],
+    ) -> Result<(BTreeMap<String, PlannedResource>, Resources), ResolveError> {
+        let mut planned = BTreeMap::new();
+        let mut found = BTreeMap::new();
+        for want in wanted {
+            if planned.contains_key(&want.name) {
+                continue;
+            }
+            let (candidate, resource) = self.find(want).await?;
+            let bytes = (*resource.bytes).as_ref().len() as u64;
+            planned.insert(
+                want.name.clone(),
+                PlannedResource { candidate, sha256: resource.sha256.clone(), bytes },
+            );
+            found.insert(want.name.clone(), resource);
+        }
+        Ok((planned, Resources::new(found)))
+    }
+
+    /// Finds exactly what a plan names: the same bytes, or an error.
+    pub async fn fetch(
+        &self,
+        planned: &BTreeMap<String, PlannedResource>,
+    ) -> Result<Resources, ResolveError> {
+        let mut found = BTreeMap::new();
+        for (name, plan) in planned {
+            let wanted = Wanted { name: name.clone(), candidates: vec![plan.candidate.clone()] };
+            let (_, resource) = self.find(&wanted).await?;
+            check_digest(&resource.found, &plan.sha256, &resource.sha256)?;
+            found.insert(name.clone(), resource);
+        }
+        Ok(Resources::new(found))
+    }
+
+    async fn find(&self, want: &Wanted) -> Result<(String, Resource), ResolveError> {
+        for candidate in &want.candidates {
+            if let Some(resource) = self.try_candidate(candidate).await? {
+                return Ok((candidate.clone(), resource));
+            }
+        }
+        Err(ResolveError::NotFound {
+            name: want.name.clone(),
+            candidates: want.candidates.clone(),
+            models: self.models.clone(),
+        })
+    }
+
+    async fn try_candidate(&self, candidate: &str) -> Result<Option<Resource>, ResolveError> {
+        let bad = |why: String| ResolveError::BadName { name: candidate.to_owned(), why };
+        let (location, digest) = match candidate.split_once("#sha256=") {
+            Some((location, digest)) => (location, Some(digest.to_ascii_lowercase())),
+            None => (candidate, None),
+        };
+        if let Some(digest) = &digest
+            && (digest.len() != 64 || !digest.bytes().all(|b| b.is_ascii_hexdigit()))
+        {
+            return Err(bad("a sha256 has 64 hexadecimal digits".to_owned()));
+        }
+        let uri: Uri = location.parse().map_err(|e: gristmill_storage::UriError| bad(e.to_string()))?;
+        let mut local = vec![self.models.join(uri.file_name())];
+        if let Uri::File(path) = &uri {
+            if path.components().count() > 1 && !path.is_absolute() {
+                local.insert(0, self.models.join(path));
+            }
+            local.push(path.clone());
+        }
+        for path in local {
+            if path.is_file() {
+                let resource = load(&path).await?;
+                if let Some(digest) = &digest {
+                    check_digest(&resource.found, digest, &resource.sha256)?;
+                }
+                return Ok(Some(resource));
+            }
+        }
+        if matches!(uri, Uri::File(_)) {
+            return Ok(None);
+        }
+        let Some(digest) = digest else { return Err(ResolveError::NoDigest { name: candidate.to_owned() }) };
+        let cached = self.cache.join(&digest);
+        if !cached.is_file() {
+            self.download(&uri, &cached).await?;
+        }
+        let mut resource = load(&cached).await?;
+        resource.found = location.to_owned();
+        if resource.sha256 != digest {
+            // A later run fetches it again rather than failing on the same bad bytes.
+            let _ = std::fs::remove_file(&cached);
+            check_digest(location, &digest, &resource.sha256)?;
+        }
+        Ok(Some(resource))
+    }
+
+    async fn download(&self, uri: &Uri, to: &Path) -> Result<(), ResolveError> {
+        use futures::StreamExt;
+        let io = |source| ResolveError::Io { path: to.display().to_string(), source };
+        tracing::info!(from = %uri, "fetching");
+        std::fs::create_dir_all(&self.cache).map_err(io)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.cache).map_err(io)?;
+        let (store, key) = self.stores.open(uri)?;
+        let size = store.stat(&key).await?.size;
+        let mut pieces = store.read(&key, 0..size).await?;
+        while let Some(piece) = pieces.next().await {
+            file.write_all(&piece?).map_err(io)?;
+        }
+        file.persist(to).map_err(|e| io(e.error))?;
+        Ok(())
+    }
+}
+
+fn check_digest(found: &str, expected: &str, actual: &str) -> Result<(), ResolveError> {
+    if expected == actual {
+        return Ok(());
+    }
+    Err(ResolveError::WrongDigest {
+        found: found.to_owned(),
+        expected: expected.to_owned(),
+        actual: actual.to_owned(),
+    })
+}
+
+async fn load(path: &Path) -> Result<Resource, ResolveError> {
+    let (path, shown) = (path.to_owned(), path.display().to_string());
+    let io = |source| ResolveError::Io { path: shown.clone(), source };
+    let loaded = tokio::task::spawn_blocking(move || read_or_map(&path)).await;
+    let (bytes, sha256) = loaded.map_err(|e| io(std::io::Error::other(e)))?.map_err(io)?;
+    Ok(Resource { bytes, found: shown, sha256 })
+}
+
+fn read_or_map(path: &Path) -> std::io::Result<(Blob, String)> {
+    let mut file = File::open(path)?;
+    let bytes: Blob = if file.metadata()?.len() >= MAP_FROM {
+        // SAFETY: a map is sound while nobody changes the file under it. Models are written once, under a name that
+        // appears when they are whole; whoever overwrites one in place under a running job breaks this promise as
+        // they would break a memory-mapped shared library.
+        #[allow(unsafe_code, reason = "models of gigabytes are mapped, not read")]
+        let map = unsafe { memmap2::Mmap::map(&file)? };
+        Arc::new(map)
+    } else {
+        let mut bytes = Vec::new();
+        file.read_to_end(&mut bytes)?;
+        Arc::new(bytes)
+    };
+    let digest = hex::encode(Sha256::digest((*bytes).as_ref()));
+    Ok((bytes, digest))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gristmill_storage::Settings;
+
+    fn resolver(models: &Path) -> Resolver {
+        Resolver::new(Stores::new(Settings::default()), models.to_owned(), models.join("cache"))
+    }
+
+    async fn find(models: &Path, names: &[&str]) -> String {
+        let candidates = names.iter().map(|n| (*n).to_owned()).collect();
+        let wanted = Wanted { name: "x".to_owned(), candidates };
+        match resolver(models).resolve(&[wanted]).await {
+            Ok((planned, _)) => planned.values().map(|p| p.candidate.clone()).collect(),
+            Err(error) => error.to_string(),
+        }
+    }
+
+    #[tokio::test]
+    async fn the_models_folder_comes_first_and_digests_are_checked() {
+        let folder = tempfile::tempdir().expect("folder");
+        std::fs::write(folder.path().join("list.txt"), "abc").expect("write");
+        let sha = "ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad";
+        assert_eq!(find(folder.path(), &["none.bin", "list.txt"]).await, "list.txt");
+        let address = format!("https://models.example/a/list.txt#sha256={sha}");
+        assert_eq!(find(folder.path(), &[&address]).await, address);
+        let wrong = format!("list.txt#sha256={}", sha.replace('b', "c"));
+        assert!(find(folder.path(), &[&wrong]).await.contains("replace the file or correct the recipe"));
+        assert!(find(folder.path(), &["list.txt#sha256=12"]).await.contains("64 hexadecimal digits"));
+        assert!(find(folder.path(), &["none.bin"]).await.contains("looked for none.bin in"));
+        assert!(find(folder.path(), &["https://models.example/none.bin"]).await.contains("#sha256="));
+    }
+}

@@ -1,0 +1,72 @@
+//! The files of an attempt.
+
+use crate::TaskError;
+use crate::task::Attempt;
+use gristmill_job::{FileEntry, Job};
+use gristmill_storage::{BlockingReader, BlockingWriter, HashingWriter, Written, blocking};
+use std::fs::File;
+use std::io::{self, Read};
+use std::ops::Range;
+use std::sync::Arc;
+
+/// A file being written under the attempt's own key.
+pub(crate) type Out = BlockingWriter;
+
+impl Attempt {
+    /// Where the attempt's file `name` lies, below the job.
+    pub(crate) fn path(&self, name: &str) -> String {
+        format!("{}/{name}", Job::attempt_path(self.stage, self.task, &self.name))
+    }
+
+    /// Begins a file at a path below the job.
+    pub(crate) fn create(&self, path: &str) -> Out {
+        BlockingWriter::new(&self.handle, Arc::clone(self.open.job.store()), &self.open.job.key(path))
+    }
+
+    /// Begins a file that is hashed as it is written.
+    pub(crate) fn create_hashed(&self, path: &str) -> HashingWriter<Out> {
+        HashingWriter::new(self.create(path))
+    }
+
+    /// All of a file of an earlier task.
+    pub(crate) fn read(&self, file: &FileEntry) -> Box<dyn Read + Send> {
+        self.read_range(file, 0..file.bytes)
+    }
+
+    /// A range of a file of an earlier task.
+    pub(crate) fn read_range(&self, file: &FileEntry, range: Range<u64>) -> Box<dyn Read + Send> {
+        let job = &self.open.job;
+        Box::new(BlockingReader::new(&self.handle, Arc::clone(job.store()), &job.key(&file.path), range))
+    }
+
+    /// The bytes of a small range of a file of an earlier task.
+    pub(crate) fn read_at(&self, file: &FileEntry, range: Range<u64>) -> Result<bytes::Bytes, TaskError> {
+        let job = &self.open.job;
+        Ok(blocking::read_at(&self.handle, job.store(), &job.key(&file.path), range)?)
+    }
+
+    /// Runs async work to its end from the lane's thread.
+    pub(crate) fn wait<T: Send + 'static>(
+        &self,
+        work: impl Future<Output = T> + Send + 'static,
+    ) -> Result<T, TaskError> {
+        blocking::wait(&self.handle, work).ok_or_else(TaskError::stopped)
+    }
+
+    /// A factory of scratch files, gone when they are closed.
+    pub(crate) fn scratch(&self) -> impl FnMut() -> io::Result<File> + use<> {
+        let folder = self.scratch.clone();
+        move || tempfile::tempfile_in(&folder)
+    }
+}
+
+/// Finishes a hashed file.
+pub(crate) fn finish(out: HashingWriter<Out>, path: String, rows: u64) -> Result<FileEntry, TaskError> {
+    let (out, written) = out.into_parts();
+    out.finish()?;
+    Ok(entry(path, rows, written))
+}
+
+pub(crate) fn entry(path: String, rows: u64, written: Written) -> FileEntry {
+    FileEntry { path, rows, bytes: written.bytes, sha256: written.sha256 }
+}

@@ -1,0 +1,172 @@
+//! Documents on their way from one pass to the next.
+//!
+//! A zstd stream (with its checksum) of frames: four little-endian `u32` lengths (identity, record, content type,
+//! body; the last two `u32::MAX` where there is no body), then those bytes. A frame whose first length is
+//! `u32::MAX` ends the file and holds the number of documents, so that a file cut short is noticed whatever it
+//! was cut at.
+
+use gristmill_pipeline::{Body, Document};
+use std::io::{self, BufReader, Read, Write};
+
+const NONE: u32 = u32::MAX;
+/// Fast, and already a third of the size: these files live for one pass.
+const ZSTD_LEVEL: i32 = 1;
+
+pub(crate) struct FrameWriter<W: Write> {
+    out: zstd::Encoder<'static, W>,
+    record: Vec<u8>,
+    documents: u64,
+}
+
+impl<W: Write> FrameWriter<W> {
+    pub(crate) fn new(out: W) -> io::Result<Self> {
+        let mut out = zstd::Encoder::new(out, ZSTD_LEVEL)?;
+        out.include_checksum(true)?;
+        Ok(Self { out, record: Vec::new(), documents: 0 })
+    }
+
+    pub(crate) fn write(&mut self, doc: &Document) -> io::Result<()> {
+        self.record.clear();
+        doc.write_json(&mut self.record);
+        let body = doc.body.as_ref();
+        let content_type = body.and_then(|b| b.content_type.as_deref());
+        let lengths = [
+            length(doc.id.len())?,
+            length(self.record.len())?,
+            content_type.map_or(Ok(NONE), |c| length(c.len()))?,
+            body.map_or(Ok(NONE), |b| length(b.bytes.len()))?,
+        ];
+        let mut head = [0; 16];
+        for (chunk, length) in head.chunks_exact_mut(4).zip(lengths) {
+            chunk.copy_from_slice(&length.to_le_bytes());
+        }
+        self.out.write_all(&head)?;
+        self.out.write_all(doc.id.as_bytes())?;
+        self.out.write_all(&self.record)?;
+        self.out.write_all(content_type.unwrap_or_default().as_bytes())?;
+        self.out.write_all(body.map_or(&[], |b| &b.bytes))?;
+        self.documents += 1;
+        Ok(())
+    }
+
+    /// Ends the file; gives the number of documents and the inner writer.
+    pub(crate) fn finish(mut self) -> io::Result<(u64, W)> {
+        self.out.write_all(&NONE.to_le_bytes())?;
+        self.out.write_all(&self.documents.to_le_bytes())?;
+        Ok((self.documents, self.out.finish()?))
+    }
+}
+
+fn length(n: usize) -> io::Result<u32> {
+    match u32::try_from(n) {
+        Ok(n) if n != NONE => Ok(n),
+        _ => Err(io::Error::new(io::ErrorKind::InvalidData, "a document of more than 4 GiB")),
+    }
+}
+
+pub(crate) struct FrameReader<R: Read> {
+    input: zstd::Decoder<'static, BufReader<R>>,
+    record: Vec<u8>,
+    documents: u64,
+    ended: bool,
+}
+
+impl<R: Read> FrameReader<R> {
+    pub(crate) fn new(input: R) -> io::Result<Self> {
+        Ok(Self { input: zstd::Decoder::new(input)?, record: Vec::new(), documents: 0, ended: false })
+    }
+
+    pub(crate) fn next(&mut self) -> io::Result<Option<Document>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let first = self.u32()?;
+        if first == NONE {
+            let mut count = [0; 8];
+            self.input.read_exact(&mut count)?;
+            if u64::from_le_bytes(count) != self.documents {
+                return Err(corrupt("it holds another number of documents than it says"));
+            }
+            self.ended = true;
+            return Ok(None);
+        }
+        let (record, content_type, body) = (self.u32()?, self.u32()?, self.u32()?);
+        let id = self.string(first)?;
+        self.record.clear();
+        self.take(record)?;
+        let line = std::str::from_utf8(&self.record).map_err(|_| corrupt("a record is not UTF-8"))?;
+        let mut doc = Document::from_json(line, String::new).map_err(|e| corrupt(&e.to_string()))?;
+        doc.id = id;
+        if body != NONE {
+            let content_type = if content_type == NONE { None } else { Some(self.string(content_type)?) };
+            self.record.clear();
+            self.take(body)?;
+            doc.body = Some(Body { bytes: self.record.clone(), content_type });
+        }
+        self.documents += 1;
+        Ok(Some(doc))
+    }
+
+    fn u32(&mut self) -> io::Result<u32> {
+        let mut bytes = [0; 4];
+        self.input.read_exact(&mut bytes)?;
+        Ok(u32::from_le_bytes(bytes))
+    }
+
+    /// Appends `n` bytes to the buffer, which grows only as they arrive.
+    fn take(&mut self, n: u32) -> io::Result<()> {
+        let read = self.input.by_ref().take(u64::from(n)).read_to_end(&mut self.record)?;
+        if read as u64 == u64::from(n) { Ok(()) } else { Err(io::ErrorKind::UnexpectedEof.into()) }
+    }
+
+    fn string(&mut self, n: u32) -> io::Result<String> {
+        self.record.clear();
+        self.take(n)?;
+        String::from_utf8(self.record.clone()).map_err(|_| corrupt("an identity is not UTF-8"))
+    }
+}
+
+fn corrupt(what: &str) -> io::Error {
+    io::Error::new(io::ErrorKind::InvalidData, format!("the file of documents is corrupt: {what}"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn sample() -> Vec<u8> {
+        let mut writer = FrameWriter::new(Vec::new()).expect("zstd");
+        let plain = Document::from_json(r#"{"text":"ä","n":1.50}"#, || "x#0".to_owned()).expect("record");
+        let mut page = Document::from_json("{}", || "x#1".to_owned()).expect("record");
+        page.body = Some(Body { bytes: vec![0, 255], content_type: Some("text/html".to_owned()) });
+        writer.write(&plain).expect("write");
+        writer.write(&page).expect("write");
+        writer.finish().expect("finish").1
+    }
+
+    #[test]
+    fn documents_come_back() {
+        let bytes = sample();
+        let mut reader = FrameReader::new(&bytes[..]).expect("zstd");
+        let plain = reader.next().expect("read").expect("first");
+        assert_eq!(serde_json::to_string(&plain).expect("JSON"), r#"{"text":"ä","n":1.50}"#);
+        assert_eq!((plain.id.as_str(), plain.body), ("x#0", None));
+        let page = reader.next().expect("read").expect("second");
+        let body = page.body.expect("body");
+        assert_eq!((body.bytes, body.content_type.as_deref()), (vec![0, 255], Some("text/html")));
+        assert!(reader.next().expect("read").is_none());
+        assert!(reader.next().expect("read").is_none());
+    }
+
+    #[test]
+    fn a_file_cut_anywhere_is_an_error() {
+        let bytes = sample();
+        for end in 0..bytes.len() - 4 {
+            let all = FrameReader::new(&bytes[..end]).and_then(|mut reader| {
+                while reader.next()?.is_some() {}
+                Ok(())
+            });
+            assert!(all.is_err(), "cut at {end} of {}", bytes.len());
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! A job as a worker sees it: its plan, its recipe, its models. Opened once, shared by all lanes.
+
+use crate::{TaskError, Worker};
+use gristmill_job::resolve::{ResolveError, Resolver};
+use gristmill_job::{Job, Plan, VERSION};
+use gristmill_pipeline::{Chain, Recipe, Resources};
+use gristmill_storage::{Stores, Uri};
+use std::ops::Range;
+use std::sync::Arc;
+use tokio::sync::Mutex;
+
+pub struct OpenJob {
+    pub job: Job,
+    pub plan: Plan,
+    pub recipe: Recipe,
+    pub resources: Arc<Resources>,
+    pub stores: Stores,
+}
+
+impl OpenJob {
+    /// A chain of the maps of a stage.
+    pub fn chain(&self, steps: &Range<usize>) -> Result<Chain, TaskError> {
+        let specs = self.recipe.steps.get(steps.clone()).unwrap_or_default();
+        Ok(Chain::new(specs, Arc::clone(&self.resources), self.recipe.head.seed)?)
+    }
+}
+
+/// Jobs that stay open: a worker of a busy cluster sees a few at a time.
+const OPEN_JOBS: usize = 4;
+
+/// The jobs that this worker has open, the last used first.
+pub(crate) struct Jobs {
+    stores: Stores,
+    workspace: Uri,
+    resolver: Resolver,
+    open: Mutex<Vec<Arc<OpenJob>>>,
+}
+
+impl Jobs {
+    pub(crate) fn new(worker: &Worker) -> Self {
+        Self {
+            stores: worker.stores.clone(),
+            workspace: worker.workspace.clone(),
+            resolver: worker.resolver.clone(),
+            open: Mutex::default(),
+        }
+    }
+
+    pub(crate) async fn get(&self, id: &str) -> Result<Arc<OpenJob>, TaskError> {
+        // Held while a job is opened: two lanes must not load one model twice.
+        let mut open = self.open.lock().await;
+        if let Some(place) = open.iter().position(|job| job.job.id == id) {
+            let job = open.remove(place);
+            open.insert(0, Arc::clone(&job));
+            return Ok(job);
+        }
+        let job = Arc::new(self.load(id).await?);
+        open.insert(0, Arc::clone(&job));
+        open.truncate(OPEN_JOBS);
+        Ok(job)
+    }
+
+    async fn load(&self, id: &str) -> Result<OpenJob, TaskError> {
+        let job = Job::open(&self.stores, &self.workspace, id)?;
+        let plan = job
+            .plan()
+            .await?
+            .ok_or_else(|| TaskError::fatal(format!("there is no job {id} in the workspace")))?;
+        if plan.version != VERSION {
+            return Err(TaskError::fatal(format!(
+                "job {id} was planned by version {}, this worker is {VERSION} and might write other bytes",
+                plan.version
+            )));
+        }
+        let recipe = Recipe::from_canonical(&plan.recipe).map_err(|e| TaskError::fatal(e.to_string()))?;
+        let resources = self.resolver.fetch(&plan.resources).await.map_err(|error| match error {
+            ResolveError::Store(error) => error.into(),
+            error => TaskError::fatal(error.to_string()),
+        })?;
+        Ok(OpenJob { job, plan, recipe, resources: Arc::new(resources), stores: self.stores.clone() })
+    }
+}

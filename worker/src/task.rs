@@ -1,0 +1,97 @@
+//! All that a worker can do.
+
+mod bucket;
+mod components;
+mod map;
+
+use crate::{OpenJob, Progress, TaskError};
+use gristmill_job::{Slice, TaskRecord};
+use gristmill_pipeline::stage::Stage;
+use gristmill_pipeline::step::{Barrier, Built, Context};
+use serde::{Deserialize, Serialize};
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use tokio::runtime::Handle;
+
+/// What the queue carries: which task of the job.
+#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
+pub(crate) struct TaskRef {
+    pub(crate) stage: usize,
+    pub(crate) task: u64,
+}
+
+/// One try at a task.
+pub(crate) struct Attempt {
+    pub(crate) open: Arc<OpenJob>,
+    pub(crate) stage: usize,
+    pub(crate) task: u64,
+    /// Unique among all attempts ever.
+    pub(crate) name: String,
+    pub(crate) handle: Handle,
+    pub(crate) scratch: PathBuf,
+    pub(crate) progress: Arc<Progress>,
+    pub(crate) stopped: Arc<AtomicBool>,
+}
+
+/// Memory for one sort. A task has two of them at most.
+const SORT_MEMORY: usize = 32 << 20;
+
+/// Does the task and gives the record to be committed.
+pub(crate) fn run(attempt: &Attempt, inputs: Vec<Slice>) -> Result<TaskRecord, TaskError> {
+    let planned = attempt.open.plan.stages.get(attempt.stage);
+    let planned = planned.ok_or_else(|| TaskError::fatal("the plan has no such stage"))?;
+    match &planned.stage {
+        Stage::Map(stage) => map::run(attempt, stage, inputs),
+        Stage::Bucket { barrier } => bucket::run(attempt, *barrier, planned.tasks),
+        Stage::Components { barrier } => components::run(attempt, *barrier),
+    }
+}
+
+impl Attempt {
+    /// Whether to give up: asked between two documents or rows.
+    pub(crate) fn check_stopped(&self) -> Result<(), TaskError> {
+        if self.stopped.load(Ordering::Relaxed) { Err(TaskError::stopped()) } else { Ok(()) }
+    }
+
+    /// The barrier at a place of the recipe.
+    fn barrier(&self, place: usize) -> Result<Barrier, TaskError> {
+        let spec = self.open.recipe.steps.get(place);
+        let spec = spec.ok_or_else(|| TaskError::fatal("the recipe has no such step"))?;
+        let seed = self.open.recipe.head.seed;
+        match spec.parsed.build(&Context { resources: &self.open.resources, seed })? {
+            Built::Barrier(barrier) => Ok(barrier),
+            Built::Map(_) => Err(TaskError::fatal(format!("{} is no barrier", spec.def.name))),
+        }
+    }
+
+    /// The stage whose map pass signed for the barrier of the stage `before`.
+    fn signing_stage(&self) -> Result<(usize, u64), TaskError> {
+        let stage = self.open.plan.documents_from(self.stage);
+        let stage = stage.ok_or_else(|| TaskError::fatal("no stage signs for this one"))?;
+        let tasks = self.open.plan.stages.get(stage).map_or(0, |s| s.tasks);
+        Ok((stage, tasks))
+    }
+
+    /// The number of this task's documents among all of its pass.
+    fn shard(&self) -> Result<u32, TaskError> {
+        u32::try_from(self.task).map_err(|_| TaskError::fatal("more than 2^32 tasks"))
+    }
+
+    fn record(&self) -> TaskRecord {
+        TaskRecord {
+            stage: self.stage,
+            task: self.task,
+            attempt: self.name.clone(),
+            tally: gristmill_pipeline::Tally::default(),
+            files: std::collections::BTreeMap::new(),
+            problems: Vec::new(),
+        }
+    }
+
+    /// The record of a task that this one builds on.
+    fn earlier(&self, stage: usize, task: u64) -> Result<TaskRecord, TaskError> {
+        let job = self.open.job.clone();
+        Ok(self.wait(async move { job.must_record(stage, task).await })??)
+    }
+}
