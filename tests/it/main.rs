@@ -1,3 +1,6 @@
 //! The binary and the engine as a user meets them.
 
 mod queue;
+
+mod run;
+mod storage;

@@ -39,3 +39,26 @@ pub fn jsonl(path: &Path) -> Vec<serde_json::Value> {
     }
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
+
+/// The program under test, built as the tests were.
+///
+/// # Panics
+/// If it cannot be built.
+#[must_use]
+pub fn gristmill() -> std::process::Command {
+    static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
+    let path = BUILT.get_or_init(|| {
+        // TARGET/PROFILE/deps/this-test: the program lies in TARGET/PROFILE.
+        let test = std::env::current_exe().expect("a test knows where it lies");
+        let folder = test.ancestors().nth(2).expect("deps lies in a profile's folder").to_owned();
+        let release = folder.file_name().is_some_and(|name| name == "release");
+        let mut build = std::process::Command::new(env!("CARGO"));
+        build.args(["build", "--quiet", "-p", "gristmill-cli"]).current_dir(env!("CARGO_MANIFEST_DIR"));
+        build.args(if release { &["--release"][..] } else { &[] });
+        assert!(build.status().expect("cargo runs").success(), "the program does not build");
+        folder.join("gristmill")
+    });
+    let mut command = std::process::Command::new(path);
+    command.env_remove("GRISTMILL_MODELS");
+    command
+}
