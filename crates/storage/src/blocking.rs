@@ -30,10 +30,19 @@ pub struct BlockingReader {
 }
 
 impl BlockingReader {
-    /// Begins to fetch at once.
+    /// Begins to fetch at once. The range is cut at the object's end.
     pub fn new(handle: &Handle, store: Arc<dyn Store>, key: &str, range: Range<u64>) -> Self {
+        Self::begin(handle, store, key, range, false)
+    }
+
+    /// The same for a range that the object is known to hold: fewer bytes are an error.
+    pub fn exact(handle: &Handle, store: Arc<dyn Store>, key: &str, range: Range<u64>) -> Self {
+        Self::begin(handle, store, key, range, true)
+    }
+
+    fn begin(handle: &Handle, store: Arc<dyn Store>, key: &str, range: Range<u64>, exact: bool) -> Self {
         let (sender, pieces) = mpsc::channel(IN_FLIGHT);
-        let task = handle.spawn(feed(store, key.to_owned(), range, sender));
+        let task = handle.spawn(feed(store, key.to_owned(), range, exact, sender));
         Self { pieces, current: Bytes::new(), task }
     }
 }
@@ -42,11 +51,14 @@ async fn feed(
     store: Arc<dyn Store>,
     key: String,
     range: Range<u64>,
+    exact: bool,
     sender: mpsc::Sender<Result<Bytes, StoreError>>,
 ) {
     if range.start >= range.end {
         return;
     }
+    let wanted = range.end - range.start;
+    let mut got = 0;
     let mut pieces = match store.read(&key, range).await {
         Ok(pieces) => pieces,
         Err(error) => {
@@ -57,6 +69,7 @@ async fn feed(
     // Network pieces are small: join them, so that a lane is woken once for many.
     let mut joined = BytesMut::new();
     while let Some(piece) = pieces.next().await {
+        got += piece.as_ref().map_or(0, |piece| piece.len() as u64);
         match piece {
             Ok(piece) if joined.is_empty() && piece.len() >= PIECE / 2 => {
                 if sender.send(Ok(piece)).await.is_err() {
@@ -75,8 +88,12 @@ async fn feed(
             }
         }
     }
-    if !joined.is_empty() {
-        let _ = sender.send(Ok(joined.freeze())).await;
+    if !joined.is_empty() && sender.send(Ok(joined.freeze())).await.is_err() {
+        return;
+    }
+    if exact && got < wanted {
+        let why = format!("{got} bytes came of {wanted} that it had");
+        let _ = sender.send(Err(StoreError::Corrupt { uri: store.uri(&key), why })).await;
     }
 }
 

@@ -33,6 +33,6 @@ pub use input::{Input, InputError, expand};
 pub use store::file::FileStore;
 pub use store::memory::MemoryStore;
 pub use store::{ByteStream, Created, Entry, Meta, Page, Store, Upload, list};
-pub use stores::{RetrySettings, S3Settings, Settings, Stores};
+pub use stores::{Credentials, RetrySettings, S3Settings, Settings, Stores};
 pub use uri::{Uri, UriError};
 pub use write::{Carry, Encoding, Finished, HashingWriter, Push, WriteError, Writer, Written};

@@ -2,7 +2,8 @@
 //!
 //! A [`Store`] holds immutable objects by key. What it promises, and [`crate::conformance`] checks of every
 //! implementation: an object is visible whole or not at all; of many `create`s of one key exactly one answers
-//! [`Created::New`]; listings are in byte order of the key.
+//! [`Created::New`]; a listing gives each key once, in an order that stays the same. That is byte order of the key with files,
+//! memory and AWS; some compatibles (SeaweedFS) order folder by folder, so who needs an order sorts.
 //!
 //! The stack, from the outside in: [`crate::retry::Retry`] (tries again, resumes cut reads, paces) above
 //! [`crate::meter::Metered`] (counts every attempt) above [`crate::fault::Faulty`] (tests only) above the store
@@ -52,7 +53,7 @@ pub struct Entry {
 /// Part of a listing.
 #[derive(Clone, Debug, Default)]
 pub struct Page {
-    /// In byte order of the key.
+    /// In the store's order: see the module.
     pub entries: Vec<Entry>,
     /// Whether more follows; go on with the last key as `start_after`.
     pub more: bool,
@@ -130,7 +131,7 @@ pub trait Upload: Send {
 /// Asked of stores at once. S3 answers with 1,000 at most; files are cheaper in large pages.
 const PAGE: usize = 50_000;
 
-/// All objects whose key begins with `prefix`, in byte order, after `start_after`; one page in memory at a time.
+/// All objects whose key begins with `prefix`, in the store's order, after `start_after`; one page in memory at a time.
 pub fn list(
     store: Arc<dyn Store>,
     prefix: &str,

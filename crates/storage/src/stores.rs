@@ -36,6 +36,24 @@ pub struct S3Settings {
     pub path_style: Option<bool>,
     /// Send no credentials: public buckets only.
     pub anonymous: bool,
+    /// Keys given by the program itself in place of the standard chain. Never read from or written to settings files.
+    #[serde(skip)]
+    pub credentials: Option<Credentials>,
+}
+
+/// An S3 key pair. Its `Debug` does not show the secret.
+#[derive(Clone, PartialEq, Eq)]
+pub struct Credentials {
+    /// The access key's id.
+    pub access_key: String,
+    /// The secret key.
+    pub secret_key: String,
+}
+
+impl std::fmt::Debug for Credentials {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_struct("Credentials").field("access_key", &self.access_key).finish_non_exhaustive()
+    }
 }
 
 /// How failed requests are repeated.

@@ -55,11 +55,19 @@ impl Source for StoreSource {
     }
 
     fn reader(&self, range: Range<u64>) -> Result<Box<dyn Read + Send>, ReadError> {
-        Ok(Box::new(BlockingReader::new(&self.handle, self.store.clone(), &self.key, range)))
+        let range = clamp(&range, self.size);
+        Ok(Box::new(BlockingReader::exact(&self.handle, self.store.clone(), &self.key, range)))
     }
 
     fn read_at(&self, range: Range<u64>) -> Result<Bytes, ReadError> {
-        Ok(read_at(&self.handle, &self.store, &self.key, range)?)
+        let range = clamp(&range, self.size);
+        let wanted = range.end - range.start;
+        let data = read_at(&self.handle, &self.store, &self.key, range)?;
+        if (data.len() as u64) < wanted {
+            let why = format!("{} bytes came of {wanted} that it had", data.len());
+            return Err(StoreError::Corrupt { uri: self.uri.clone(), why }.into());
+        }
+        Ok(data)
     }
 }
 
@@ -144,10 +152,4 @@ impl Source for BytesSource {
         let range = clamp(&range, self.size());
         Ok(self.data.slice(range.start as usize..range.end as usize))
     }
-}
-
-/// A [`StoreError`] for a reader that met impossible bytes in a place it must be able to trust.
-#[allow(dead_code)]
-pub(crate) fn corrupt(uri: &str, why: String) -> ReadError {
-    ReadError(StoreError::Corrupt { uri: uri.to_owned(), why })
 }

@@ -487,7 +487,8 @@ mod tests {
         let folder = tempfile::tempdir().unwrap();
         let store = FileStore::new(folder.path());
         crate::conformance::run(Arc::new(store.clone()), "a/b/").await;
-        crate::conformance::run(Arc::new(store), "").await;
+        crate::conformance::run(Arc::new(store.clone()), "").await;
+        crate::conformance::listings_are_in_byte_order(Arc::new(store), "x/").await;
     }
 
     #[tokio::test]

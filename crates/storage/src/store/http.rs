@@ -64,7 +64,11 @@ impl HttpStore {
         let uri = self.uri(key);
         let mut request = self.client.request(method, &uri).header(header::ACCEPT_ENCODING, "identity");
         if let Some(range) = range {
-            let last = range.end.saturating_sub(1).max(range.start);
+            // A far end is left open: not every server takes numbers over 2^63.
+            let last = match range.end {
+                end if end > 1 << 62 => String::new(),
+                end => end.saturating_sub(1).max(range.start).to_string(),
+            };
             request = request.header(header::RANGE, format!("bytes={}-{last}", range.start));
         }
         request.send().await.map_err(|error| unanswered(uri, &error))
@@ -190,7 +194,17 @@ impl Store for HttpStore {
         let answer = self.answer(key, reqwest::Method::GET, Some(&range)).await?;
         match answer.status() {
             StatusCode::PARTIAL_CONTENT => Ok(body(uri, answer, range.end - range.start)),
-            StatusCode::RANGE_NOT_SATISFIABLE => Ok(stream::empty().boxed()),
+            // No bytes must be a fact: the file's size has to say so too.
+            StatusCode::RANGE_NOT_SATISFIABLE => match self.stat(key).await?.size {
+                size if range.start >= size => Ok(stream::empty().boxed()),
+                size => Err(StoreError::Invalid {
+                    uri,
+                    why: format!(
+                        "the server has no bytes from {} on, though the file has {size}",
+                        range.start
+                    ),
+                }),
+            },
             // The whole file: of use only from its start.
             StatusCode::OK if range.start == 0 => Ok(body(uri, answer, range.end)),
             StatusCode::OK => Err(StoreError::Invalid {

@@ -169,6 +169,8 @@ mod tests {
 
     #[tokio::test]
     async fn conforms() {
-        crate::conformance::run(Arc::new(MemoryStore::new("t")), "a/b/").await;
+        let store = Arc::new(MemoryStore::new("t"));
+        crate::conformance::run(store.clone(), "a/b/").await;
+        crate::conformance::listings_are_in_byte_order(store, "").await;
     }
 }

