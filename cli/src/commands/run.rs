@@ -69,6 +69,11 @@ async fn run_job(args: &Args, recipe: Recipe, output: Uri) -> Outcome {
     }
     let job = Job::open(&stores, &workspace, &prepared.plan.job).map_err(Failure::request)?;
     place.check(&job).await?;
+    if job.is_done().await.map_err(Failure::job)? {
+        eprintln!("job {} is done; --overwrite runs it again", job.id);
+        let manifest = place.manifest().await.map_err(Failure::Job)?;
+        return summary(&manifest, &place.output).map_err(Failure::job);
+    }
     let created = job.submit(&prepared.plan, &prepared.inputs).await;
     let created = created.context("cannot write the plan").map_err(Failure::Job)?;
     if created == Created::Exists && !args.quiet {
@@ -89,7 +94,9 @@ async fn work(
 ) -> Result<Manifest, Failure> {
     let settings = Settings::default();
     let heartbeat = settings.heartbeat_every();
-    let queue = MemoryQueue::new(settings, Arc::new(TokioClock::new()), recipe.head.seed);
+    // Attempts of two runs, or of two processes, must never share a name: this one seed is drawn, not given.
+    let seed = getrandom::u64().context("no source of chance").map_err(Failure::Job)?;
+    let queue = MemoryQueue::new(settings, Arc::new(TokioClock::new()), seed);
     let queue = queue.context("cannot make the queue").map_err(Failure::Job)?;
     let progress = Arc::new(Progress::new(prepared.plan.stages.len()));
     let (stop, stopped) = watch::channel(false);
@@ -97,7 +104,6 @@ async fn work(
         stores: stores.clone(),
         workspace,
         resolver: args.models.resolver(&stores),
-        // Attempts of two runs must never share a name, nor may those of two processes.
         consumer: Arc::new(queue.consumer(format!("run-{}", std::process::id()))),
         lanes: args.lanes,
         scratch: args.scratch.clone(),
@@ -165,6 +171,11 @@ impl Place {
             Err(error) if error.kind() != Kind::NotFound => Err(Failure::request(error)),
             _ => Ok(()),
         }
+    }
+
+    async fn manifest(&self) -> anyhow::Result<Manifest> {
+        let json = self.store.get(&self.key("manifest.json"), None).await?;
+        serde_json::from_slice(&json).context("the manifest is not what this version writes")
     }
 
     /// Deletes a dataset and what jobs left beside it; nothing else.
