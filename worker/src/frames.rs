@@ -28,7 +28,8 @@ impl<W: Write> FrameWriter<W> {
     pub(crate) fn write(&mut self, doc: &Document) -> io::Result<()> {
         self.record.clear();
         doc.write_json(&mut self.record);
-        let body = doc.body.as_ref();
+        // A document that has its text needs its page no more.
+        let body = doc.body.as_ref().filter(|_| doc.text.is_none());
         let content_type = body.and_then(|b| b.content_type.as_deref());
         let lengths = [
             length(doc.id.len())?,
