@@ -248,3 +248,58 @@ pub fn wait<T: Send + 'static>(handle: &Handle, work: impl Future<Output = T> + 
     });
     answer.blocking_recv().ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fault::{Fault, Faults, Faulty};
+    use crate::meter::Op;
+    use crate::store::memory::MemoryStore;
+
+    fn runtime() -> tokio::runtime::Runtime {
+        tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap()
+    }
+
+    #[test]
+    fn bytes_cross_over_and_back() {
+        let runtime = runtime();
+        let store: Arc<dyn Store> = Arc::new(MemoryStore::new("t"));
+        let data: Vec<u8> = (0..7_000_000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 24) as u8).collect();
+        let mut writer = BlockingWriter::new(runtime.handle(), store.clone(), "x");
+        for piece in data.chunks(77_777) {
+            writer.write_all(piece).unwrap();
+        }
+        assert!(runtime.block_on(store.stat("x")).is_err(), "nothing is visible before the end");
+        assert_eq!(writer.finish().unwrap().size, data.len() as u64);
+        let mut got = Vec::new();
+        BlockingReader::new(runtime.handle(), store.clone(), "x", 5..u64::MAX).read_to_end(&mut got).unwrap();
+        assert!(got == data[5..]);
+        let bytes = read_at(runtime.handle(), &store, "x", 10..20).unwrap();
+        assert_eq!(bytes, data[10..20]);
+        // A reader that is dropped early stops its task, and one that is told too large a size says so.
+        drop(BlockingReader::new(runtime.handle(), store.clone(), "x", 0..u64::MAX));
+        let mut short = BlockingReader::exact(runtime.handle(), store, "x", 0..data.len() as u64 + 1);
+        let error = short.read_to_end(&mut Vec::new()).unwrap_err();
+        assert_eq!(ReadError::from_io("x", error).kind(), crate::Kind::Corrupt);
+    }
+
+    #[test]
+    fn failures_reach_the_lane() {
+        let runtime = runtime();
+        let faults = Arc::new(Faults::default());
+        let store: Arc<dyn Store> = Arc::new(Faulty::new(Arc::new(MemoryStore::new("t")), faults.clone()));
+        faults.on(Op::Write, 2, Fault::Cut(100));
+        let mut writer = BlockingWriter::new(runtime.handle(), store.clone(), "x");
+        let mut failed = None;
+        for _ in 0..20 {
+            if let Err(error) = writer.write_all(&vec![0; 1 << 20]) {
+                failed = Some(ReadError::from_io("x", error).kind());
+                break;
+            }
+        }
+        assert_eq!(failed, Some(crate::Kind::Retry));
+        let mut reader = BlockingReader::new(runtime.handle(), store, "none", 0..5);
+        let error = reader.read(&mut [0; 5]).unwrap_err();
+        assert_eq!(ReadError::from_io("x", error).kind(), crate::Kind::NotFound);
+    }
+}

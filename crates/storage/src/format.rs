@@ -414,3 +414,6 @@ impl Records for After {
         self.records.recycle(body);
     }
 }
+
+#[cfg(test)]
+mod tests;

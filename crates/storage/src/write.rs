@@ -186,7 +186,7 @@ impl<W: Write + Send> Writer<W> {
             Sink::Gzip(encoder) => encoder.get_ref().bytes(),
             Sink::Zstd(encoder) => encoder.get_ref().bytes(),
             #[cfg(feature = "parquet")]
-            Sink::Parquet(rows) => rows.inner().map_or(0, HashingWriter::bytes),
+            Sink::Parquet(rows) => rows.bytes(),
             Sink::None => 0,
         }
     }
@@ -278,3 +278,6 @@ impl<W: Write> Write for HashingWriter<W> {
         self.inner.flush()
     }
 }
+
+#[cfg(test)]
+mod tests;

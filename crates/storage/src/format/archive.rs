@@ -312,7 +312,9 @@ impl Archive {
             return Ok(Some(self.broken(at, "too_large", detail)));
         }
         self.skip_blank()?;
-        if let Next::Damage(damage) = self.flow.next()? {
+        if self.flow.is_damaged()?
+            && let Next::Damage(damage) = self.flow.next()?
+        {
             // The checksum behind the record says that its bytes are not what was written.
             return Ok(Some(self.broken_by(at, damage)));
         }

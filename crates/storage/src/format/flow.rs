@@ -125,6 +125,15 @@ impl Flow {
         }
     }
 
+    /// Whether what lies at the reading place is damage of the very member that was read last.
+    pub(super) fn is_damaged(&mut self) -> Result<bool, ReadError> {
+        self.peek(1)?;
+        let member = self.offset();
+        Ok(self.marks.front().is_some_and(|mark| {
+            mark.at == self.start && matches!(&mark.what, What::Damage(damage) if damage.offset == member)
+        }))
+    }
+
     /// Passes the wall at the reading place.
     pub(super) fn enter(&mut self) {
         if let Some(Mark { what: What::Wall(offset), .. }) = self.marks.front()

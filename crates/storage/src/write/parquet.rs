@@ -229,12 +229,11 @@ impl<W: Write + Send> Rows<W> {
         }
     }
 
-    /// Stored bytes so far are asked of it.
-    pub(super) fn inner(&self) -> Option<&W> {
+    /// Bytes of the row groups written so far.
+    pub(super) fn bytes(&self) -> u64 {
         match &self.state {
-            State::New(inner) => Some(inner),
-            State::Open(writer) => Some(writer.inner()),
-            State::Failed => None,
+            State::Open(writer) => writer.bytes_written() as u64,
+            State::New(_) | State::Failed => 0,
         }
     }
 
