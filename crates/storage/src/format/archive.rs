@@ -11,7 +11,7 @@ use std::sync::Arc;
 
 use super::flow::{Flow, Next};
 use super::head::{self, ArcLine};
-use super::source::Source;
+use super::source::{BytesSource, Source};
 use super::unpack::Damage;
 use super::{At, Compression, Format, Item, Limits, Records, WarcRecord, find, payload};
 use crate::error::ReadError;
@@ -19,7 +19,9 @@ use crate::error::ReadError;
 /// Longer unexplained bytes between records are no mere slip of a length but something lost.
 const MAX_STRAY: u64 = 64 << 10;
 /// A `warcinfo` body is kept up to this many bytes.
-const MAX_WARCINFO: usize = 1 << 20;
+const MAX_WARCINFO: usize = 64 << 10;
+/// The record that a file begins with is looked for in so many of its bytes.
+const MAX_LEADING: u64 = 256 << 10;
 /// Buffers larger than this are not kept for the next record.
 const MAX_SPARE: usize = 4 << 20;
 
@@ -61,10 +63,14 @@ impl Archive {
         limits: Limits,
     ) -> Result<Self, ReadError> {
         let leading = if slice.start > 0 && format != Format::Arc {
-            let first = 0..1;
-            let mut head = Self::open(source.clone(), format, compression, first, limits)?;
-            head.next()?;
-            head.warcinfo
+            // A small read instead of a stream, but where a dictionary of any size may stand before the first record.
+            let first: Arc<dyn Source> = match compression {
+                Compression::Zstd => source.clone(),
+                _ => Arc::new(BytesSource::new(source.uri(), source.read_at(0..MAX_LEADING)?)),
+            };
+            let mut first = Self::open(first, format, compression, 0..1, limits)?;
+            first.next()?;
+            first.warcinfo
         } else {
             None
         };

@@ -264,6 +264,22 @@ fn files() -> impl Strategy<Value = (Format, Vec<u8>)> {
     prop_oneof![archive, jsonl]
 }
 
+/// Slices and interrupted readings know the file's `warcinfo` as a reading from the start does.
+#[test]
+fn every_slice_knows_the_warcinfo() {
+    let records = [record("warcinfo", "software: x"), record("resource", "one"), record("resource", "two")];
+    for compression in EVERY {
+        let data: Vec<u8> = records.iter().flat_map(|record| pack(compression, record)).collect();
+        let items = whole(&data, Format::Warc);
+        let mut what = Open::whole("test", Format::Warc);
+        what.after = Some(items[1].at());
+        let rest = read(&data, &what);
+        let Some(Item::Warc(last)) = rest.first() else { panic!("{rest:?}") };
+        assert_eq!(last.warcinfo.as_deref(), Some("software: x"));
+        assert_eq!(rest, items[2..]);
+    }
+}
+
 proptest! {
     #![proptest_config(ProptestConfig { cases: 300, ..ProptestConfig::default() })]
 
