@@ -86,6 +86,12 @@ async fn conform(program: &'static str) {
 /// What autoscalers and memory depend on: the lag is known and right, and lines hold nothing that is over.
 async fn audit(url: String, prefix: String, depth: Depth) {
     let mut redis = raw(&url).await;
+    let delayed: u64 = redis::cmd("ZCARD")
+        .arg(format!("{{{prefix}}}:delayed"))
+        .query_async(&mut redis)
+        .await
+        .expect("ZCARD");
+    assert_eq!(delayed, depth.classes.iter().map(|class| class.delayed).sum::<u64>());
     for (priority, class) in Priority::ALL.into_iter().zip(depth.classes) {
         let line = format!("{{{prefix}}}:ready:{}", priority.name());
         let group: Vec<redis::Value> =
@@ -155,6 +161,9 @@ async fn a_wiped_redis_loses_nothing_that_the_coordinator_knows() {
         assert_eq!(&lease.task, task);
         assert_eq!(worker.finish(lease, Bytes::new()).await.expect("finish"), Hold::Held);
     }
+    // The numbers of notices began again; a reader of the old ones is told, and misses none of the new.
+    let told = queue.settled(Some(&one.cursor), 10, Duration::ZERO).await.expect("settled");
+    assert!(told.notices.len() == 2 && told.missed);
 }
 
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
@@ -296,7 +305,11 @@ async fn leases_outlive_a_restart() {
     server.kill();
     sleep(Duration::from_millis(2500)).await;
     server.up();
-    assert!(queue.expire(10).await.expect("expire").is_empty(), "holders get the chance to be heard");
+    // Neither by this coordinator nor by one that starts just now.
+    let another = self::queue(&url, queue.settings().clone());
+    for queue in [&queue, &another] {
+        assert!(queue.expire(10).await.expect("expire").is_empty(), "holders get the chance to be heard");
+    }
     assert_eq!(worker.heartbeat(&held, None).await.expect("heartbeat"), Hold::Held);
     let expired = async {
         loop {

@@ -3,13 +3,14 @@
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
+use std::task::Poll;
 use std::time::Duration;
 
 use bytes::Bytes;
 use tokio::time::{sleep, timeout};
 
 use super::{Make, cases, settings};
-use crate::{Chance, Consumer, Failed, Failure, Hold, Priority, Producer, Result, Settings, TaskId};
+use crate::{Chance, Consumer, Failed, Failure, Hold, Priority, Result, Settings, TaskId};
 
 const TASKS: usize = 200;
 const WORKERS: u64 = 6;
@@ -83,17 +84,23 @@ async fn work(consumer: Arc<dyn Consumer>, ledger: Arc<Ledger>, number: u64) -> 
 /// Claims are dropped at all moments (a worker that is told to stop does that) while tasks arrive; whatever had been
 /// delivered is found by the same consumer's next claim, as the same attempt.
 async fn a_dropped_claim_loses_no_task(make: Make<'_>) {
+    const ROUNDS: usize = 150;
     let rig = make(Settings { lease: Duration::from_mins(1), ..settings() });
     let worker = (rig.consumer)("fickle", 1);
     let mut chance = Chance::new(5);
     let mut got = Vec::new();
-    const ROUNDS: usize = 120;
     for round in 0..ROUNDS {
-        let arrives = enqueue_after(&*rig.producer, round, Duration::from_micros(chance.next_u64() % 1500));
-        let patience = Duration::from_micros(chance.next_u64() % 2500);
-        let claim = timeout(patience, worker.claim(Duration::from_secs(5)));
-        let ((), claim) = tokio::join!(arrives, claim);
-        if let Ok(lease) = claim {
+        let task = cases::task("fickle", round, Priority::ALL[round % 3]);
+        let arrives = async { rig.producer.enqueue(vec![task]).await.expect("enqueue") };
+        let claim = for_so_many_polls(worker.claim(Duration::from_secs(5)), chance.next_u64() % 6);
+        // Sometimes it is there already, sometimes it comes while the claim waits.
+        let claim = if chance.next_u64().is_multiple_of(2) {
+            arrives.await;
+            claim.await
+        } else {
+            tokio::join!(claim, arrives).0
+        };
+        if let Some(lease) = claim {
             got.extend(lease.expect("claim"));
         }
     }
@@ -111,7 +118,23 @@ async fn a_dropped_claim_loses_no_task(make: Make<'_>) {
     (rig.audit)(rig.producer.depth().await.expect("depth")).await;
 }
 
-async fn enqueue_after(producer: &dyn Producer, number: usize, delay: Duration) {
-    sleep(delay).await;
-    producer.enqueue(vec![cases::task("fickle", number, Priority::ALL[number % 3])]).await.expect("enqueue");
+/// Polls a future so many times and then drops it. Timers are too coarse to drop it at all its points of waiting.
+async fn for_so_many_polls<T>(future: impl Future<Output = T>, polls: u64) -> Option<T> {
+    let mut future = Box::pin(future);
+    let mut left = polls;
+    std::future::poll_fn(move |context| {
+        if left == 0 {
+            return Poll::Ready(None);
+        }
+        left -= 1;
+        match future.as_mut().poll(context) {
+            Poll::Ready(value) => Poll::Ready(Some(value)),
+            // A future that sleeps would not be polled again; let the last poll come anyway.
+            Poll::Pending => {
+                context.waker().wake_by_ref();
+                Poll::Pending
+            }
+        }
+    })
+    .await
 }

@@ -23,6 +23,6 @@ macro_rules! scripts {
 }
 
 scripts!(
-    accept, adopt, claim, dead, depth, enqueue, expire, fail, finish, groups, heartbeat, live, release,
-    remove, revive, running, settled, sweep,
+    accept, adopt, claim, dead, depth, enqueue, expire, fail, finish, heartbeat, live, release, remove,
+    revive, running, settled, sweep,
 );
