@@ -1,5 +1,6 @@
 //! The binary and the engine as a user meets them.
 
+mod hostile;
 mod queue;
 
 mod run;

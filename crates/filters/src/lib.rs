@@ -8,6 +8,8 @@ pub mod lines;
 pub mod phrases;
 pub mod python;
 pub mod repetition;
+pub mod sampling;
+pub mod splitter;
 pub mod survey;
 mod text;
 pub mod urls;

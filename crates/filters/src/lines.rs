@@ -81,6 +81,49 @@ pub fn edit<'t>(text: &'t str, ends: Ends, mut change: impl FnMut(&'t str) -> Op
     }
 }
 
+/// No more than `max` newlines in a row. Unlike other edits, an empty result is a text: it is never [`Edit::Gone`].
+#[must_use]
+pub fn collapse_newlines(text: &str, max: usize) -> Edit {
+    let mut out = String::new();
+    let (mut copied, mut at) = (0, 0);
+    let bytes = text.as_bytes();
+    while let Some(found) = bytes.get(at..).and_then(|rest| memchr::memchr(b'\n', rest)) {
+        let start = at + found;
+        let run = bytes.get(start..).unwrap_or_default().iter().take_while(|byte| **byte == b'\n').count();
+        at = start + run;
+        if run > max {
+            out.push_str(text.get(copied..start + max).unwrap_or_default());
+            copied = at;
+        }
+    }
+    if copied == 0 {
+        return Edit::Unchanged;
+    }
+    out.push_str(text.get(copied..).unwrap_or_default());
+    Edit::Changed(out)
+}
+
+/// Takes out Wikipedia's marks: `[1]`, `[]`, `[edit]`, `[citation needed]` (DCLM: `\[\d*\]|\[edit\]|\[citation needed\]`).
+#[must_use]
+pub fn without_citations(text: &str) -> Edit {
+    let mut out = String::new();
+    let mut copied = 0;
+    for open in memchr::memchr_iter(b'[', text.as_bytes()) {
+        let rest = text.get(open + 1..).unwrap_or_default();
+        let digits = rest.trim_start_matches(python::is_decimal);
+        let tail = digits
+            .strip_prefix(']')
+            .or_else(|| rest.strip_prefix("edit]"))
+            .or_else(|| rest.strip_prefix("citation needed]"));
+        if let Some(tail) = tail {
+            out.push_str(text.get(copied..open).unwrap_or_default());
+            copied = text.len() - tail.len();
+        }
+    }
+    out.push_str(text.get(copied..).unwrap_or_default());
+    Edit::of(text, Cow::Owned(out))
+}
+
 /// The share of characters that `isupper()`; 0 of an empty line.
 #[must_use]
 pub fn uppercase_ratio(line: &str) -> f64 {
@@ -147,6 +190,28 @@ mod tests {
             ("\nx\na", Ends::Keep, Edit::Changed("\na".to_owned())),
         ] {
             assert_eq!(drop_x(text, ends), expected, "{text:?}");
+        }
+    }
+
+    #[test]
+    fn newlines_and_citations_go() {
+        for (text, max, expected) in
+            [("a\n\n\n\nb\n", 2, "a\n\nb\n"), ("\n\n\n", 0, ""), ("a\nb", 1, "a\nb"), ("\n\na", 1, "\na")]
+        {
+            let Edit::Changed(new) = collapse_newlines(text, max) else {
+                assert_eq!(text, expected);
+                continue;
+            };
+            assert_eq!(new, expected, "{text:?}");
+        }
+        for (text, expected) in [
+            ("a[1][edit] b[]", Edit::Changed("a b".to_owned())),
+            ("[citation needed]", Edit::Gone),
+            ("[[1]]", Edit::Changed("[]".to_owned())),
+            ("[x] [1", Edit::Unchanged),
+            ("[١]x", Edit::Changed("x".to_owned())),
+        ] {
+            assert_eq!(without_citations(text), expected, "{text}");
         }
     }
 

@@ -12,6 +12,7 @@ const LF: u16 = 2;
 const NEWLINE: u16 = 3;
 const EXTEND: u16 = 4;
 const ZWJ: u16 = 5;
+const REGIONAL_INDICATOR: u16 = 6;
 const FORMAT: u16 = 7;
 const KATAKANA: u16 = 8;
 const HEBREW_LETTER: u16 = 9;
@@ -50,6 +51,17 @@ pub fn for_each<'t>(text: &'t str, mut found: impl FnMut(&'t str, usize)) {
             at = end;
         }
     }
+}
+
+/// All tokens, those of punctuation and white space as well.
+pub fn tokens(text: &str) -> impl Iterator<Item = &str> {
+    let table = properties();
+    let mut at = 0;
+    std::iter::from_fn(move || {
+        let start = at;
+        at = end_of_word(text, start, table).0;
+        (at > start).then(|| text.get(start..at).unwrap_or_default())
+    })
 }
 
 /// Where the word that starts at `start` ends, and how many code points it has. Always goes on by one character at least.
@@ -154,10 +166,11 @@ impl<'t> Walk<'t> {
                 matches!(last, ALETTER | HEBREW_LETTER | NUMERIC | KATAKANA | EXTEND_NUM_LET) // WB13a
             }
             DOUBLE_QUOTE => last == HEBREW_LETTER && self.class_after(char) == HEBREW_LETTER, // WB7b
+            REGIONAL_INDICATOR => last == REGIONAL_INDICATOR && before != REGIONAL_INDICATOR, // WB15, WB16
             SINGLE_QUOTE if last == HEBREW_LETTER => true,                                    // WB7a
             _ if is_letter(last) && is_mid_letter(class) => is_letter(self.class_after(char)), // WB6
             _ if last == NUMERIC && is_mid_number(class) => self.class_after(char) == NUMERIC, // WB12
-            _ => false, // WB999; flags (WB15, WB16) start no word that counts
+            _ => false, // WB999
         }
     }
 
@@ -237,6 +250,7 @@ mod tests {
                 .filter(|word| word.chars().next().is_some_and(python::is_alnum))
                 .collect();
             prop_assert_eq!(words(&text), expected);
+            prop_assert_eq!(tokens(&text).collect::<Vec<_>>(), text.split_word_bounds().collect::<Vec<_>>());
         }
     }
 }

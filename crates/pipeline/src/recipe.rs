@@ -10,7 +10,7 @@ pub mod tree;
 pub use overrides::{OverrideError, set};
 pub use schema::schema;
 
-use crate::step::{Kind, Parsed, StepDef};
+use crate::step::{Kind, Parsed, Semantics, StepDef};
 use crate::steps;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
@@ -58,6 +58,9 @@ pub struct Head {
     /// Seed of every hash and every sample. The same recipe with the same seed gives the same bytes.
     #[serde(default)]
     pub seed: u64,
+    /// For steps whose behaviour in DCLM is a defect: do as DCLM's code does, or as it is meant to do. A step's own `semantics` wins.
+    #[serde(default, skip_serializing_if = "is_default")]
+    pub semantics: Semantics,
     /// How the work is cut.
     #[serde(default)]
     pub tasks: Tasks,
@@ -218,6 +221,10 @@ fn parse_bytes(text: &str) -> Option<u64> {
     number.parse::<u64>().ok()?.checked_mul(factor)
 }
 
+fn is_default<T: Default + PartialEq>(value: &T) -> bool {
+    *value == T::default()
+}
+
 fn current_version() -> u32 {
     VERSION
 }
@@ -307,7 +314,10 @@ impl Recipe {
             check_head(head, &head_tree, &mut complaints);
         }
         let steps = match &steps_tree {
-            Some(tree) => parse_steps(tree, &mut complaints),
+            Some(tree) => {
+                let semantics = head.as_ref().map_or(Semantics::default(), |head| head.semantics);
+                parse_steps_as(tree, semantics, &mut complaints)
+            }
             None => {
                 let message =
                     "a recipe needs steps: a list, one step an entry (`gristmill steps` lists them)";
@@ -329,8 +339,13 @@ impl Recipe {
     }
 }
 
-/// Reads a list of steps, as it stands in a recipe.
+/// Reads a list of steps, as it stands in a recipe without `semantics`.
 pub fn parse_steps(tree: &Tree, complaints: &mut Vec<Complaint>) -> Vec<Arc<StepSpec>> {
+    parse_steps_as(tree, Semantics::default(), complaints)
+}
+
+/// Reads a list of steps; those that do not say which semantics they have get the one given.
+pub fn parse_steps_as(tree: &Tree, semantics: Semantics, complaints: &mut Vec<Complaint>) -> Vec<Arc<StepSpec>> {
     let Node::List(list) = &tree.node else {
         complaints.push(Complaint {
             line: tree.line,
@@ -341,7 +356,7 @@ pub fn parse_steps(tree: &Tree, complaints: &mut Vec<Complaint>) -> Vec<Arc<Step
     };
     let mut specs = Vec::new();
     for (index, entry) in list.iter().enumerate() {
-        match parse_step(index, entry) {
+        match parse_step(index, entry, semantics) {
             Ok(spec) => specs.push(Arc::new(spec)),
             Err(complaint) => complaints.push(complaint),
         }
@@ -349,7 +364,7 @@ pub fn parse_steps(tree: &Tree, complaints: &mut Vec<Complaint>) -> Vec<Arc<Step
     specs
 }
 
-fn parse_step(index: usize, entry: &Tree) -> Result<StepSpec, Complaint> {
+fn parse_step(index: usize, entry: &Tree, semantics: Semantics) -> Result<StepSpec, Complaint> {
     let at = |line, path: &str, message| Complaint { line, path: format!("steps.{index}{path}"), message };
     let none = Tree { line: entry.line, node: Node::Null };
     let (name, params) = match &entry.node {
@@ -369,7 +384,17 @@ fn parse_step(index: usize, entry: &Tree) -> Result<StepSpec, Complaint> {
             format!("there is no step {name:?}{}; `gristmill steps` lists them", suggestion(name, &known));
         return Err(at(entry.line, "", message));
     };
-    let parsed = def.parse(&params.to_value()).map_err(|error| {
+    let mut value = params.to_value();
+    if def.has_semantics {
+        if value.is_null() {
+            value = Value::Object(serde_json::Map::new());
+        }
+        if let Value::Object(map) = &mut value {
+            let name = if semantics == Semantics::Dclm { "dclm" } else { "fixed" };
+            map.entry("semantics").or_insert_with(|| Value::from(name));
+        }
+    }
+    let parsed = def.parse(&value).map_err(|error| {
         let path: Vec<&str> = error.path.iter().map(String::as_str).filter(|p| *p != ".").collect();
         let line = params.line_of(&path).max(entry.line);
         let path = std::iter::once(name).chain(path).collect::<Vec<_>>().join(".");

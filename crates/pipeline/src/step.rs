@@ -9,6 +9,7 @@ use crate::{Document, Fields, Verdict};
 use gristmill_filters::Text;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
+use serde::{Deserialize, Serialize};
 use serde_json::Value;
 
 /// A step of a recipe, as its file declares it.
@@ -24,6 +25,8 @@ pub trait Step: 'static {
     const KIND: Kind = Kind::Map;
     /// What the document must have when it comes here.
     const NEEDS: Needs = Needs::Text;
+    /// Whether `semantics` is among the parameters: the recipe's choice is then the default.
+    const HAS_SEMANTICS: bool = false;
 
     type Params: DeserializeOwned + JsonSchema + Send + Sync;
 
@@ -55,6 +58,17 @@ pub enum Needs {
     /// The fetched bytes: the step must stand before the text is extracted.
     Body,
     Text,
+}
+
+/// What to do where DCLM's code does not do what it says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Semantics {
+    /// What the code does, to the letter.
+    Dclm,
+    /// What it is meant to do.
+    #[default]
+    Fixed,
 }
 
 /// What a step may use while it is built.
@@ -148,6 +162,7 @@ pub struct StepDef {
     pub example: &'static str,
     pub kind: Kind,
     pub needs: Needs,
+    pub has_semantics: bool,
     schema: fn(&mut SchemaGenerator) -> Schema,
     parse: fn(&Value) -> Result<Box<dyn Parsed>, ParamError>,
 }
@@ -188,6 +203,7 @@ impl StepDef {
             example: S::EXAMPLE,
             kind: S::KIND,
             needs: S::NEEDS,
+            has_semantics: S::HAS_SEMANTICS,
             schema: |generator| generator.subschema_for::<S::Params>(),
             parse: |value| {
                 let params: S::Params =

@@ -13,12 +13,54 @@ macro_rules! steps {
 }
 
 steps! {
+    // Text from pages
+    extract_text::ExtractText,
     // Metadata
     move_url_modifier::MoveUrlModifier,
+    key_name_modifier::KeyNameModifier,
+    random_sampling_filter::RandomSamplingFilter,
+    // URLs
+    url_substring_filter::UrlSubstringFilter,
+    url_removal_modifier::UrlRemovalModifier,
+    // Language and quality
+    detect_lang_whole_page_enricher::DetectLangWholePageEnricher,
+    language_filter::LanguageFilter,
+    classify_fasttext_hq_prob_enricher::ClassifyFasttextHqProbEnricher,
+    quality_filter::QualityFilter,
+    // Pages
+    page_length_filter::PageLengthFilter,
+    word_length_filter::WordLengthFilter,
+    symbol_ratio_filter::SymbolRatioFilter,
+    bullet_count_filter::BulletCountFilter,
+    ellipsis_count_filter::EllipsisCountFilter,
+    alphabetic_word_ratio_filter::AlphabeticWordRatioFilter,
+    stop_word_filter::StopWordFilter,
+    massive_web_repetition_filters::MassiveWebRepetitionFilters,
+    repetition_filter::RepetitionFilter,
+    substring_filter::SubstringFilter,
+    line_length_filter::LineLengthFilter,
+    alphanumeric_char_ratio_filter::AlphanumericCharRatioFilter,
+    // Counting words
+    word_counter_enricher::WordCounterEnricher,
+    word_removal_ratio_filter::WordRemovalRatioFilter,
+    line_counter_enricher::LineCounterEnricher,
+    // Lines
+    newline_removal_modifier::NewlineRemovalModifier,
+    uppercase_ratio_line_modifier::UppercaseRatioLineModifier,
+    numeric_ratio_line_modifier::NumericRatioLineModifier,
+    counter_line_modifier::CounterLineModifier,
+    line_length_modifier::LineLengthModifier,
+    substring_line_modifier::SubstringLineModifier,
+    punctuation_line_modifier::PunctuationLineModifier,
+    word_length_modifier::WordLengthModifier,
+    citation_removal_modifier::CitationRemovalModifier,
+    within_page_dedup::WithinPageDedup,
     // Global deduplication
     exact_dedup::ExactDedup,
     minhash_dedup::MinhashDedup,
 }
+
+pub mod shared;
 
 /// The step of a name.
 #[must_use]

@@ -2,7 +2,7 @@
 
 use crate::recipe::{parse_steps, tree};
 use crate::resources::{Resource, Resources};
-use crate::{Chain, Document, Tally, Verdict};
+use crate::{Body, Chain, Document, Tally, Text, Verdict};
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -25,23 +25,27 @@ pub(crate) fn keep(record: &str) -> String {
     format!("keep: {record}")
 }
 
-pub(crate) fn outcome(resources: &[(&str, &str)], step: &str, record: &str) -> String {
-    let list = tree::parse(&format!("- {step}")).expect(step);
-    let mut complaints = Vec::new();
-    let specs = parse_steps(&list, &mut complaints);
-    if let Some(complaint) = complaints.first() {
-        return format!("refused: {}", complaint.message);
-    }
-    let found: BTreeMap<String, Resource> = resources
-        .iter()
-        .map(|(name, text)| {
-            let bytes = Arc::new(text.as_bytes().to_vec());
-            ((*name).to_owned(), Resource { bytes, found: (*name).to_owned(), sha256: String::new() })
-        })
-        .collect();
-    let mut chain = match Chain::new(&specs, Arc::new(Resources::new(found)), 0) {
+/// Runs one step on a page as it was fetched; `keep: ` is followed by the text.
+#[track_caller]
+pub(crate) fn check_page(step: &str, content_type: Option<&str>, bytes: &[u8], expected: &str) {
+    let mut chain = match chain(&[], step) {
         Ok(chain) => chain,
-        Err(error) => return format!("refused: {error}"),
+        Err(refusal) => panic!("{step}: {refusal}"),
+    };
+    let body = Body { bytes: bytes.to_vec(), content_type: content_type.map(str::to_owned) };
+    let mut doc = Document { body: Some(body), ..Document::default() };
+    let outcome = match chain.apply(&mut doc, &mut Tally::default()).verdict {
+        Verdict::Keep => format!("keep: {}", doc.text.as_ref().map_or("(none)", Text::as_str)),
+        Verdict::Drop(reason) => format!("drop: {reason}"),
+        Verdict::Broken(reason) => format!("broken: {reason}"),
+    };
+    assert_eq!(outcome, expected, "{step} on {content_type:?}");
+}
+
+pub(crate) fn outcome(resources: &[(&str, &str)], step: &str, record: &str) -> String {
+    let mut chain = match chain(resources, step) {
+        Ok(chain) => chain,
+        Err(refusal) => return refusal,
     };
     let mut doc = Document::from_json(record, || "id".to_owned()).expect(record);
     let mut tally = Tally::default();
@@ -56,4 +60,22 @@ pub(crate) fn outcome(resources: &[(&str, &str)], step: &str, record: &str) -> S
         Verdict::Drop(reason) => format!("drop: {reason}"),
         Verdict::Broken(reason) => format!("broken: {reason}"),
     }
+}
+
+/// A chain of one step, or why it was refused.
+fn chain(resources: &[(&str, &str)], step: &str) -> Result<Chain, String> {
+    let list = tree::parse(&format!("- {step}")).expect(step);
+    let mut complaints = Vec::new();
+    let specs = parse_steps(&list, &mut complaints);
+    if let Some(complaint) = complaints.first() {
+        return Err(format!("refused: {}", complaint.message));
+    }
+    let found: BTreeMap<String, Resource> = resources
+        .iter()
+        .map(|(name, text)| {
+            let bytes = Arc::new(text.as_bytes().to_vec());
+            ((*name).to_owned(), Resource { bytes, found: (*name).to_owned(), sha256: String::new() })
+        })
+        .collect();
+    Chain::new(&specs, Arc::new(Resources::new(found)), 0).map_err(|error| format!("refused: {error}"))
 }

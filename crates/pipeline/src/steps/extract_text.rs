@@ -1,0 +1,226 @@
+//! `extract_text`
+
+use crate::step::{Context, Needs};
+use crate::{Body, BuildError, Built, Step, Verdict};
+use gristmill_extract::{Extractor, Options, Version, charset};
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub struct ExtractText;
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Params {
+    /// The algorithm.
+    extractor: Algorithm,
+    /// Which version of Resiliparse to answer as. DCLM was made with the generation of 0.14.7.
+    version: ResiliparseVersion,
+    /// `detect` tells the encoding from byte order mark, HTTP header, meta element and content; `dclm` takes every page
+    /// for strict UTF-8, and those that are not as broken.
+    charset: Charset,
+    /// Only the main content; otherwise all text of the page.
+    main_content: bool,
+    /// Line breaks, list bullets and indentation; otherwise one line.
+    preserve_formatting: bool,
+    /// A bullet or the number in front of list items.
+    list_bullets: bool,
+    /// The `alt` texts of images.
+    alt_texts: bool,
+    /// Addresses behind links.
+    links: bool,
+    /// Form fields and their values.
+    form_fields: bool,
+    /// What pages show without scripting.
+    noscript: bool,
+    /// Whether comment sections count as main content.
+    comments: bool,
+    /// Whether bylines and dates do (version 2.0.1 only).
+    post_meta: bool,
+    /// Elements to leave out, as CSS selectors.
+    skip_elements: Vec<String>,
+    /// Keep documents without any text; otherwise they are dropped.
+    keep_empty: bool,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        let options = Options::default();
+        Self {
+            extractor: Algorithm::Resiliparse,
+            version: ResiliparseVersion::V0_14_7,
+            charset: Charset::Detect,
+            main_content: options.main_content,
+            preserve_formatting: options.preserve_formatting,
+            list_bullets: options.list_bullets,
+            alt_texts: options.alt_texts,
+            links: options.links,
+            form_fields: options.form_fields,
+            noscript: options.noscript,
+            comments: options.comments,
+            post_meta: options.post_meta,
+            skip_elements: options.skip_elements,
+            keep_empty: false,
+        }
+    }
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Algorithm {
+    /// Resiliparse's rules, byte for byte.
+    Resiliparse,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+enum ResiliparseVersion {
+    #[serde(rename = "0.14.7")]
+    V0_14_7,
+    #[serde(rename = "2.0.1")]
+    V2_0_1,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Charset {
+    Detect,
+    Dclm,
+}
+
+impl Params {
+    fn options(&self) -> Options {
+        Options {
+            version: match self.version {
+                ResiliparseVersion::V0_14_7 => Version::V0_14_7,
+                ResiliparseVersion::V2_0_1 => Version::V2_0_1,
+            },
+            main_content: self.main_content,
+            preserve_formatting: self.preserve_formatting,
+            list_bullets: self.list_bullets,
+            alt_texts: self.alt_texts,
+            links: self.links,
+            form_fields: self.form_fields,
+            noscript: self.noscript,
+            comments: self.comments,
+            post_meta: self.post_meta,
+            skip_elements: self.skip_elements.clone(),
+            ..Options::default()
+        }
+    }
+}
+
+impl Step for ExtractText {
+    const NAME: &'static str = "extract_text";
+    const DOC: &'static str = "Makes the text of a page from its HTML.\n\n\
+        HTML and XHTML are extracted, plain text is taken as it is; documents of any other content type are dropped, and so \
+        are those without a type whose first bytes are no text. Documents that come out without text are dropped, unless \
+        `keep_empty` is set.";
+    const ORIGIN: &'static str = "chatnoir-eu/chatnoir-resiliparse, resiliparse/extract/html2text (0.14.7); \
+        used by mlfoundations/dclm, tools/commoncrawl/process_common_crawl_w_ray.py";
+    const EXAMPLE: &'static str = "{extractor: resiliparse, links: false}";
+    const NEEDS: Needs = Needs::Body;
+    type Params = Params;
+
+    fn check(params: &Params) -> Result<(), BuildError> {
+        Extractor::new(params.options()).map(|_| ()).map_err(|e| BuildError::new(e.to_string()))
+    }
+
+    fn build(params: &Params, _: &Context) -> Result<Built, BuildError> {
+        let Algorithm::Resiliparse = params.extractor;
+        let mut extractor = Extractor::new(params.options()).map_err(|e| BuildError::new(e.to_string()))?;
+        let keep_empty = params.keep_empty;
+        let policy = match params.charset {
+            Charset::Detect => charset::Charset::Detect,
+            Charset::Dclm => charset::Charset::Dclm,
+        };
+        Ok(Built::map(move |doc| {
+            let Some(body) = &doc.body else { return Verdict::broken(crate::step::NO_BODY) };
+            let kind = match content(body) {
+                Ok(kind) => kind,
+                Err(verdict) => return verdict,
+            };
+            let http_charset = body.content_type.as_deref().and_then(charset_of);
+            let Ok((decoded, _)) = charset::decode(&body.bytes, http_charset, policy) else {
+                return Verdict::broken("charset");
+            };
+            let text = match kind {
+                Content::Plain => decoded.into_owned(),
+                Content::Html => match extractor.extract(&decoded) {
+                    Ok(text) => text,
+                    Err(error) => return Verdict::broken(error.reason()),
+                },
+            };
+            if text.is_empty() && !keep_empty {
+                return Verdict::dropped("no text");
+            }
+            // The body stays where it is: the reader takes its buffer back, and no later step sees it.
+            doc.set_text(text);
+            Verdict::Keep
+        }))
+    }
+}
+
+enum Content {
+    Html,
+    Plain,
+}
+
+/// What a body is, by its content type, else by its first bytes.
+fn content(body: &Body) -> Result<Content, Verdict> {
+    let declared = body.content_type.as_deref().map(|t| t.split(';').next().unwrap_or_default().trim());
+    match declared {
+        None | Some("") => {
+            let first = body.bytes.get(..body.bytes.len().min(512)).unwrap_or_default();
+            // UTF-16 has NULs, and a byte order mark that says so.
+            let is_utf16 = first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]);
+            let is_binary = first.contains(&0) && !is_utf16;
+            if is_binary { Err(Verdict::dropped("not text")) } else { Ok(Content::Html) }
+        }
+        Some(kind) if ["text/html", "application/xhtml+xml"].iter().any(|k| kind.eq_ignore_ascii_case(k)) => {
+            Ok(Content::Html)
+        }
+        Some(kind) if kind.eq_ignore_ascii_case("text/plain") => Ok(Content::Plain),
+        Some(_) => Err(Verdict::dropped("content type")),
+    }
+}
+
+/// The `charset` parameter of a content type.
+fn charset_of(content_type: &str) -> Option<&str> {
+    content_type.split(';').skip(1).find_map(|parameter| {
+        let (name, value) = parameter.split_once('=')?;
+        let value = value.trim().trim_matches(['"', '\'']);
+        (name.trim().eq_ignore_ascii_case("charset") && !value.is_empty()).then_some(value)
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::steps::check::check_page;
+
+    #[test]
+    fn pages_by_content_type() {
+        let step = "extract_text: {}";
+        check_page(step, Some("text/html; charset=utf-8"), b"<h1>A</h1><p>b", "keep: A\n\nb");
+        check_page(step, Some("Application/XHTML+xml"), b"<p>a", "keep: a");
+        check_page(step, Some("text/plain"), b"a <b>", "keep: a <b>");
+        check_page(step, Some("image/png"), b"\x89PNG", "drop: content type");
+        check_page(step, None, b"<p>a", "keep: a");
+        check_page(step, None, b"GIF89a\0\0", "drop: not text");
+        check_page(step, Some("text/html"), b"<script>1</script>", "drop: no text");
+        check_page("extract_text: {keep_empty: true}", Some("text/html"), b"", "keep: ");
+    }
+
+    #[test]
+    fn charsets() {
+        let latin = b"<p>gr\xfcn";
+        check_page("extract_text: {}", Some("text/html; charset=\"ISO-8859-1\""), latin, "keep: gr\u{fc}n");
+        check_page("extract_text: {charset: dclm}", Some("text/html; charset=ISO-8859-1"), latin, "broken: charset");
+    }
+
+    #[test]
+    fn parameters_of_a_content_type() {
+        assert_eq!(charset_of("text/html; a=b; Charset = 'x' "), Some("x"));
+        assert_eq!(charset_of("text/html; charset="), None);
+        assert_eq!(charset_of("text/html"), None);
+    }
+}

@@ -1,0 +1,140 @@
+//! `page_length_filter`
+
+use super::shared::check_bounds;
+use super::word_counter_enricher::Model;
+use crate::step::Context;
+use crate::{BuildError, Built, Step, Text, Verdict};
+use gristmill_filters::python;
+use gristmill_filters::splitter::Splitter;
+use schemars::JsonSchema;
+use serde::Deserialize;
+
+pub struct PageLengthFilter;
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct Params {
+    /// What is counted.
+    length_type: LengthType,
+    #[serde(default = "one")]
+    min_length: u64,
+    #[serde(default)]
+    max_length: Option<u64>,
+    /// For words: how they are told [fasttext].
+    #[serde(default)]
+    model: Option<Model>,
+    /// For words: leave out those that start with no letter or digit [false].
+    #[serde(default)]
+    ignore_punctuation: Option<bool>,
+    /// For words: leave out those of white space [true].
+    #[serde(default)]
+    ignore_whitespace: Option<bool>,
+    /// For lines and paragraphs: leave out blank ones [true].
+    #[serde(default)]
+    remove_empty: Option<bool>,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum LengthType {
+    Char,
+    Word,
+    Line,
+    Paragraph,
+}
+
+fn one() -> u64 {
+    1
+}
+
+impl Params {
+    fn length(&self, text: &mut Text) -> usize {
+        match self.length_type {
+            LengthType::Char => python::len(text.as_str()),
+            LengthType::Word => Splitter {
+                model: self.model.unwrap_or_default().into(),
+                ignore_punctuation: self.ignore_punctuation.unwrap_or(false),
+                ignore_whitespace: self.ignore_whitespace.unwrap_or(true),
+            }
+            .count(text),
+            LengthType::Line if self.remove_empty.unwrap_or(true) => text.survey().lines,
+            LengthType::Line => text.survey().newlines + 1,
+            LengthType::Paragraph => {
+                let keep_blank = !self.remove_empty.unwrap_or(true);
+                text.as_str().split("\n\n").filter(|part| keep_blank || !python::is_blank(part)).count()
+            }
+        }
+    }
+}
+
+impl Step for PageLengthFilter {
+    const NAME: &'static str = "page_length_filter";
+    const DOC: &'static str = "Keeps pages with at least `min_length` and at most `max_length` characters, words, lines or paragraphs.\n\n\
+        Words are fastText's by default: a blank does not end at a no-break space, each newline is a word `</s>`, and with \
+        `ignore_punctuation` a word that starts with a quote or bracket does not count. Characters are code points. DCLM's sentences \
+        (BlingFire, Punkt) are not to be had.";
+    const ORIGIN: &'static str = "mlfoundations/dclm, baselines/mappers/filters/content_filters.py";
+    const EXAMPLE: &'static str = "{length_type: word, min_length: 50, max_length: 100000, ignore_punctuation: true}";
+    type Params = Params;
+
+    fn check(params: &Params) -> Result<(), BuildError> {
+        check_bounds(params.min_length, params.max_length)?;
+        let of_words = params.model.is_some() || params.ignore_punctuation.is_some() || params.ignore_whitespace.is_some();
+        match params.length_type {
+            LengthType::Word if params.remove_empty.is_some() => {
+                Err(BuildError::new("remove_empty is for lines and paragraphs"))
+            }
+            LengthType::Line | LengthType::Paragraph if of_words => {
+                Err(BuildError::new("model, ignore_punctuation and ignore_whitespace are for words"))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    fn build(params: &Params, _: &Context) -> Result<Built, BuildError> {
+        let params = params.clone();
+        Ok(Built::text(move |text, _| {
+            let length = params.length(text) as u64;
+            if length < params.min_length {
+                return Verdict::dropped("too short");
+            }
+            Verdict::keep_if(params.max_length.is_none_or(|max| length <= max), "too long")
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::check::{check, keep};
+
+    #[test]
+    fn bounds_are_inclusive() {
+        let page = r#"{"text":"“a” b, c\n \n\nd"}"#;
+        for (params, expected) in [
+            ("length_type: char, min_length: 13, max_length: 13", ""),
+            ("length_type: char, min_length: 14", "drop: too short"),
+            ("length_type: line, min_length: 2, max_length: 2", ""),
+            ("length_type: line, remove_empty: false, min_length: 4", ""),
+            ("length_type: paragraph, min_length: 2, max_length: 2", ""),
+            ("length_type: word, model: split, min_length: 4, max_length: 4", ""),
+            ("length_type: word, max_length: 3, model: split", "drop: too long"),
+            ("length_type: word, min_length: 9", "drop: too short"),
+            ("length_type: word, remove_empty: true", "refused: remove_empty is for lines and paragraphs"),
+            ("length_type: line, min_length: 3, max_length: 2", "refused: nothing is at least 3 and at most 2"),
+        ] {
+            let expected = if expected.is_empty() { keep(page) } else { expected.to_owned() };
+            check(&format!("page_length_filter: {{{params}}}"), page, expected);
+        }
+    }
+
+    #[test]
+    fn trap_t4_words_are_fasttexts() {
+        // Three newlines are three words `</s>`; a no-break space is part of a word; what starts with a quote is punctuation.
+        let page = "{\"text\":\"\\\"Hello a\u{a0}b (see)\\n\\n\\n7\"}";
+        let words = |n: usize, ignore: bool| {
+            format!("page_length_filter: {{length_type: word, min_length: {n}, max_length: {n}, ignore_punctuation: {ignore}}}")
+        };
+        check(&words(7, false), page, keep(page));
+        check(&words(2, true), page, keep(page));
+    }
+}

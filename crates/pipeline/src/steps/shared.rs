@@ -1,0 +1,115 @@
+//! What several steps have in common.
+
+use crate::{BuildError, Fields, Resources, Text, Verdict};
+use gristmill_classify::Model;
+use gristmill_filters::lines::Edit;
+use gristmill_filters::phrases;
+use gristmill_filters::python;
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::sync::Arc;
+
+/// One string or a list of them.
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(untagged)]
+pub enum OneOrMany {
+    One(String),
+    Many(Vec<String>),
+}
+
+impl OneOrMany {
+    pub(super) fn to_vec(&self) -> Vec<String> {
+        match self {
+            Self::One(one) => vec![one.clone()],
+            Self::Many(many) => many.clone(),
+        }
+    }
+}
+
+/// Where a phrase must stand.
+#[derive(Clone, Copy, Debug, Default, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Location {
+    #[default]
+    Any,
+    Prefix,
+    Suffix,
+}
+
+impl From<Location> for phrases::Location {
+    fn from(location: Location) -> Self {
+        match location {
+            Location::Any => Self::Any,
+            Location::Prefix => Self::Prefix,
+            Location::Suffix => Self::Suffix,
+        }
+    }
+}
+
+/// The lines of a list that a recipe names.
+pub(super) fn read_list(resources: &Resources, name: &str) -> Result<Vec<String>, BuildError> {
+    if name.rsplit('.').next().is_some_and(|end| end.eq_ignore_ascii_case("pkl") || end.eq_ignore_ascii_case("pickle")) {
+        return Err(BuildError::new(format!("{name} is a Python pickle; give the list as text, one entry a line")));
+    }
+    Ok(python::lines(resources.text(name)?).map(str::to_owned).collect())
+}
+
+/// A fastText model that a recipe names, loaded once for all lanes.
+pub(super) fn load_model(resources: &Resources, name: &str) -> Result<Arc<Model>, BuildError> {
+    let resource = resources.get(name)?;
+    resources.shared(&format!("fasttext model {name}"), || {
+        Model::load(Arc::clone(&resource.bytes))
+            .map_err(|error| BuildError::new(format!("{}: {error}", resource.found)))
+    })
+}
+
+/// Puts an edit into effect.
+pub(super) fn apply(text: &mut Text, edit: Edit) -> Verdict {
+    match edit {
+        Edit::Unchanged => Verdict::Keep,
+        Edit::Changed(new) => {
+            text.set(new);
+            Verdict::Keep
+        }
+        Edit::Gone => Verdict::dropped("nothing left"),
+    }
+}
+
+/// Sets a field that a step adds; broken if it is there and must not be overwritten, as in DCLM.
+pub(super) fn add_field(
+    fields: &mut Fields,
+    key: &str,
+    overwrite: bool,
+    value: impl Into<serde_json::Value>,
+) -> Verdict {
+    if !overwrite && fields.contains(key) {
+        return Verdict::broken(format!("field {key} is there already"));
+    }
+    fields.set(key, value);
+    Verdict::Keep
+}
+
+/// Refuses a key that is the text or nothing.
+pub(super) fn check_key(key: &str) -> Result<(), BuildError> {
+    match key {
+        "" => Err(BuildError::new("a field needs a name")),
+        "text" => Err(BuildError::new("the field `text` is the document's text; choose another key")),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses bounds that nothing can be between.
+pub(super) fn check_bounds<T: PartialOrd + std::fmt::Display>(min: T, max: Option<T>) -> Result<(), BuildError> {
+    match max {
+        Some(max) if max < min => Err(BuildError::new(format!("nothing is at least {min} and at most {max}"))),
+        _ => Ok(()),
+    }
+}
+
+/// Refuses what is no share.
+pub(super) fn check_share(name: &str, share: f64) -> Result<(), BuildError> {
+    if (0.0..=1.0).contains(&share) {
+        return Ok(());
+    }
+    Err(BuildError::new(format!("{name} is a share, from 0 to 1, not {share}")))
+}

@@ -1,0 +1,242 @@
+//! `url_substring_filter`
+
+use super::shared::{OneOrMany, read_list};
+use crate::resources::Wanted;
+use crate::step::{Context, Needs, Semantics};
+use crate::{BuildError, Built, Resources, Step, Verdict};
+use gristmill_filters::python;
+use gristmill_filters::urls::{Case, StringSet, WordList, bare_host, netloc};
+use schemars::JsonSchema;
+use serde::Deserialize;
+use std::borrow::Cow;
+
+pub struct UrlSubstringFilter;
+
+#[derive(Clone, Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+pub struct Params {
+    /// What to look for.
+    banlist: Option<OneOrMany>,
+    /// A list of that, one entry a line; wins over `banlist`.
+    banlist_from_fname: Option<String>,
+    /// Deleted from the URL before it is compared, wherever they stand.
+    ignore_chars: Option<Vec<String>>,
+    /// Drop from this many distinct entries on.
+    num_banned_substrs: usize,
+    /// Compare the host as a whole.
+    exact_domain_match: bool,
+    /// Find entries anywhere. False: only between word boundaries.
+    match_substrings: bool,
+    case_sensitive: bool,
+    semantics: Semantics,
+}
+
+impl Default for Params {
+    fn default() -> Self {
+        Self {
+            banlist: None,
+            banlist_from_fname: None,
+            ignore_chars: None,
+            num_banned_substrs: 1,
+            exact_domain_match: false,
+            match_substrings: true,
+            case_sensitive: false,
+            semantics: Semantics::default(),
+        }
+    }
+}
+
+/// The list, ready for use by all lanes.
+enum List {
+    Hosts(StringSet),
+    Words(WordList),
+}
+
+impl Params {
+    fn list(&self, resources: &Resources) -> Result<List, BuildError> {
+        let mut entries = match (&self.banlist_from_fname, &self.banlist) {
+            (Some(name), _) => read_list(resources, name)?,
+            (None, Some(list)) => list.to_vec(),
+            (None, None) => Vec::new(),
+        };
+        let fixed = self.semantics == Semantics::Fixed;
+        if fixed {
+            entries.retain(|entry| !python::is_blank(entry));
+        }
+        let entries = entries.iter().map(|entry| {
+            let entry = if fixed { python::strip(entry) } else { entry };
+            self.cased(if fixed && self.exact_domain_match { bare_host(entry) } else { entry })
+        });
+        Ok(if self.exact_domain_match {
+            List::Hosts(StringSet::new(entries))
+        } else {
+            let case = if self.case_sensitive { Case::Exact } else { Case::Ignore };
+            List::Words(WordList::new(entries, case))
+        })
+    }
+
+    fn cased<'t>(&self, text: &'t str) -> Cow<'t, str> {
+        if self.case_sensitive { Cow::Borrowed(text) } else { python::lower(text) }
+    }
+
+    /// What is deleted from the URL; the leading `www.` of a host is a matter of its own where DCLM's slip is mended.
+    fn ignored(&self) -> Vec<String> {
+        let mut ignored = self.ignore_chars.clone().unwrap_or_default();
+        ignored.retain(|part| {
+            let www = self.exact_domain_match && self.semantics == Semantics::Fixed && part.trim_end_matches('.') == "www";
+            !part.is_empty() && !www
+        });
+        ignored
+    }
+}
+
+impl Step for UrlSubstringFilter {
+    const NAME: &'static str = "url_substring_filter";
+    const DOC: &'static str = "Drops pages by their URL: banned domains or banned words.\n\n\
+        With `exact_domain_match` the host is looked up in the list. Otherwise entries are looked for in the whole URL, the longest at \
+        each place, without overlap; `num_banned_substrs` distinct ones drop the page.\n\n\
+        `semantics: dclm`: `ignore_chars` such as `www` are deleted wherever they stand, so that `www.xxx.com` becomes `.xxx.com` and \
+        is no entry `xxx.com`; the host keeps its port and user; an empty line in the list matches every page. `fixed`: hosts are \
+        compared without user, port and a leading `www.`; empty lines are passed over.";
+    const ORIGIN: &'static str = "mlfoundations/dclm, baselines/mappers/filters/metadata_filters.py; ddelange/retrie";
+    const EXAMPLE: &'static str = "{banlist: [casino, poker], match_substrings: false, num_banned_substrs: 2}";
+    const NEEDS: Needs = Needs::Nothing;
+    const HAS_SEMANTICS: bool = true;
+    type Params = Params;
+
+    fn check(params: &Params) -> Result<(), BuildError> {
+        if params.banlist.is_none() && params.banlist_from_fname.is_none() {
+            return Err(BuildError::new("give a banlist, or a file of one as banlist_from_fname"));
+        }
+        if params.num_banned_substrs == 0 {
+            return Err(BuildError::new("num_banned_substrs is 1 or more; with 0 every page would go"));
+        }
+        Ok(())
+    }
+
+    fn resources(params: &Params) -> Vec<Wanted> {
+        params.banlist_from_fname.iter().map(|name| Wanted::named(name)).collect()
+    }
+
+    fn build(params: &Params, cx: &Context) -> Result<Built, BuildError> {
+        let key = format!("url_substring_filter {params:?}");
+        let list = cx.resources.shared(&key, || params.list(cx.resources))?;
+        let (params, ignored) = (params.clone(), params.ignored());
+        let fixed = params.semantics == Semantics::Fixed;
+        Ok(Built::map(move |doc| {
+            let Some(url) = doc.fields.str("url") else { return Verdict::broken("no url") };
+            let mut part = if params.exact_domain_match {
+                match netloc(&url) {
+                    Ok(host) => host,
+                    Err(_) => return Verdict::broken("bad url"),
+                }
+            } else {
+                Cow::Borrowed(&*url)
+            };
+            if !params.case_sensitive {
+                part = match part {
+                    Cow::Borrowed(part) => python::lower(part),
+                    Cow::Owned(part) => Cow::Owned(python::lower(&part).into_owned()),
+                };
+            }
+            for ignored in &ignored {
+                if part.contains(&**ignored) {
+                    part = Cow::Owned(part.replace(&**ignored, ""));
+                }
+            }
+            match &*list {
+                List::Hosts(hosts) => {
+                    let host = if fixed { bare_host(&part) } else { &part };
+                    Verdict::keep_if(!hosts.contains(host), "banned domain")
+                }
+                List::Words(words) => {
+                    let limit = params.num_banned_substrs;
+                    let found = words.count_distinct(&part, !params.match_substrings, limit);
+                    Verdict::keep_if(found < limit, "banned words")
+                }
+            }
+        }))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::check::{check, check_with, keep};
+
+    fn url(url: &str) -> String {
+        format!(r#"{{"url":"{url}","text":"t"}}"#)
+    }
+
+    #[test]
+    fn words_count_once_and_longest_first() {
+        let step = "url_substring_filter: {banlist: [ass, asshole, Sex], num_banned_substrs: 2, match_substrings: false}";
+        for (page, expected) in [
+            ("http://a.example/sex/ass", "drop"),
+            ("http://a.example/sex/SEX", "keep"),
+            ("http://a.example/sexass", "keep"),
+            ("http://a.example/sex-asshole", "drop"),
+        ] {
+            let expected = if expected == "keep" { keep(&url(page)) } else { "drop: banned words".to_owned() };
+            check(step, &url(page), expected);
+        }
+        check(step, r#"{"text":"t"}"#, "broken: no url");
+    }
+
+    #[test]
+    fn trap_t2_www_is_cut_as_letters() {
+        let step = |semantics: &str| {
+            format!("url_substring_filter: {{banlist: [xxx.com], exact_domain_match: true, ignore_chars: [www], semantics: {semantics}}}")
+        };
+        for (host, dclm, fixed) in [
+            ("xxx.com", true, true),
+            ("www.xxx.com", false, true),
+            ("wwwxxx.com", true, false),
+            ("xxx.com:80", false, true),
+            ("XXX.com", true, true),
+            ("a.xxx.com", false, false),
+        ] {
+            let page = url(&format!("https://{host}/p"));
+            for (semantics, dropped) in [("dclm", dclm), ("fixed", fixed)] {
+                let expected = if dropped { "drop: banned domain".to_owned() } else { keep(&page) };
+                check(&step(semantics), &page, expected);
+            }
+        }
+        check(&step("fixed"), &url("http://[x/"), "broken: bad url");
+    }
+
+    #[test]
+    fn trap_t8_words_are_found_as_by_retrie() {
+        // The longest entry wins, in any case (U+017F is an s), whole words only where asked; a shorter one is tried at a boundary.
+        let step = |whole: bool, limit: usize| {
+            format!("url_substring_filter: {{banlist: [ab, abc, s], match_substrings: {}, num_banned_substrs: {limit}}}", !whole)
+        };
+        for (page, whole, distinct) in
+            [("abcd", false, 1), ("abcd", true, 0), ("ab.cd", true, 1), ("abcab", false, 2), ("s/\u{17f}", true, 2), ("s/S", true, 1)]
+        {
+            for limit in 1..=3 {
+                let expected = if distinct >= limit { "drop: banned words".to_owned() } else { keep(&url(page)) };
+                check(&step(whole, limit), &url(page), expected);
+            }
+        }
+    }
+
+    #[test]
+    fn trap_t11_a_short_entry_hides_no_longer_one() {
+        let step = "url_substring_filter: {banlist: [ass, asshole], match_substrings: false}";
+        check(step, &url("a.example/asshole"), "drop: banned words");
+        // Lists are lower-cased unless case counts, and distinct entries are counted, not hits.
+        let step = "url_substring_filter: {banlist: [Casino], num_banned_substrs: 2}";
+        check(step, &url("casino/casino"), keep(&url("casino/casino")));
+    }
+
+    #[test]
+    fn lists_come_from_files() {
+        let lists = [("bad.txt", "one.example\r\n\r\nTwo.example\n")];
+        let step = "url_substring_filter: {banlist_from_fname: bad.txt, exact_domain_match: true}";
+        check_with(&lists, step, &url("//two.example/"), "drop: banned domain");
+        check_with(&lists, step, &url("mailto:x"), keep(&url("mailto:x")));
+        let step = "url_substring_filter: {banlist_from_fname: bad.txt, exact_domain_match: true, semantics: dclm}";
+        check_with(&lists, step, &url("mailto:x"), "drop: banned domain");
+        check("url_substring_filter: {banlist_from_fname: x.pkl}", &url(""), "refused: x.pkl is a Python pickle; give the list as text, one entry a line");
+    }
+}
