@@ -50,8 +50,10 @@ async fn show(
         let now = view.borrow_and_update().clone();
         if now.stages > 0 {
             if stage.as_ref().is_none_or(|s| s.last.stage != now.stage) {
-                if let Some(before) = stage.take() {
-                    before.close();
+                if let Some(mut before) = stage.take() {
+                    // The view of its end may have been overtaken by the next stage's.
+                    before.last.tasks_done = before.last.tasks;
+                    before.close(&progress);
                 }
                 stage = Some(StageDisplay::open(now.clone(), terminal));
             }
@@ -61,7 +63,7 @@ async fn show(
         }
         if ended {
             if let Some(last) = stage.take() {
-                last.close();
+                last.close(&progress);
             }
             return;
         }
@@ -89,12 +91,16 @@ impl StageDisplay {
         Self { bar, started: now, printed: now, last: view, seen: 0, kept: 0 }
     }
 
-    fn update(&mut self, view: View, progress: &Progress, terminal: bool) {
-        if let Some(stage) = progress.stage(view.stage) {
+    fn count(&mut self, progress: &Progress) {
+        if let Some(stage) = progress.stage(self.last.stage) {
             self.seen = stage.seen.load(Ordering::Relaxed);
             self.kept = stage.kept.load(Ordering::Relaxed);
         }
+    }
+
+    fn update(&mut self, view: View, progress: &Progress, terminal: bool) {
         self.last = view;
+        self.count(progress);
         self.bar.set_position(self.last.tasks_done);
         self.bar.set_message(self.message());
         if !terminal && self.printed.elapsed() >= LINE_EVERY {
@@ -105,19 +111,19 @@ impl StageDisplay {
 
     fn message(&self) -> String {
         let seconds = self.started.elapsed().as_secs_f64().max(0.001);
-        let mut message = String::new();
+        let mut parts = Vec::new();
         if self.seen > 0 {
             let rate = self.seen as f64 / seconds;
             let kept = 100.0 * self.kept as f64 / self.seen as f64;
-            message = format!("{} documents, {rate:.0}/s, {kept:.1} % kept", self.seen);
+            parts.push(format!("{} documents, {rate:.0}/s, {kept:.1} % kept", self.seen));
         }
         let fresh = self.last.tasks_done - self.last.tasks_found_done;
         let left = self.last.tasks - self.last.tasks_done;
         if fresh > 0 && left > 0 {
             let eta = Duration::from_secs_f64(seconds / fresh as f64 * left as f64);
-            message.push_str(&format!(", {} left", indicatif::HumanDuration(eta)));
+            parts.push(format!("{} left", indicatif::HumanDuration(eta)));
         }
-        message
+        parts.join(", ")
     }
 
     fn print(&self) {
@@ -127,7 +133,9 @@ impl StageDisplay {
         eprintln!("[{}/{stages}] {title}: {tasks_done}/{tasks} tasks{message}", stage + 1);
     }
 
-    fn close(self) {
+    fn close(mut self, progress: &Progress) {
+        self.count(progress);
+        self.bar.set_position(self.last.tasks_done);
         if self.bar.is_hidden() {
             self.print();
         } else {

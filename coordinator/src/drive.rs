@@ -23,7 +23,7 @@ const WINDOW: usize = 256;
 const NEWS_WAIT: Duration = Duration::from_millis(200);
 /// How often stale leases are looked for, and how often the records are listed although no news came.
 const EXPIRE_EVERY: Duration = Duration::from_secs(5);
-const LIST_EVERY: Duration = Duration::from_secs(60);
+const LIST_EVERY: Duration = Duration::from_mins(1);
 /// Records read at once.
 const READS: usize = 16;
 

@@ -4,7 +4,7 @@ use crate::failure::{Failure, Outcome};
 use crate::request::{parse_uri, runtime, stores};
 use anyhow::{Context as _, anyhow};
 use gristmill_job::{FileEntry, Manifest};
-use gristmill_storage::{Format, Open, Source, StoreSource, Stores, Uri, list, open};
+use gristmill_storage::{Format, Open, Source, StoreSource, Stores, Uri, open};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeSet;
 use std::io::Read;
@@ -120,7 +120,6 @@ async fn strangers(
     let prefix = format!("{}/", prefix.trim_end_matches('/'));
     let mut wrong = Vec::new();
     let mut after: Option<String> = None;
-    let _ = list;
     loop {
         let page = store.list_page(&prefix, after.as_deref(), 1000).await?;
         for entry in &page.entries {

@@ -62,7 +62,7 @@ impl Splitter {
         }
     }
 
-    fn takes(&self, word: &str) -> bool {
+    fn takes(self, word: &str) -> bool {
         let starts = |test: fn(char) -> bool| word.chars().next().is_some_and(test);
         match (self.ignore_punctuation, self.ignore_whitespace) {
             (true, true) => starts(is_alnum),

@@ -104,11 +104,14 @@ pub struct Barrier {
 /// Gives a document the keys under which it may meet others.
 pub enum Signer {
     /// One key at most: all documents that share it are the same.
-    One(Box<dyn FnMut(&Document) -> Option<u128> + Send>),
+    One(SignOne),
     /// Many keys, written into the list: any shared key joins two documents, and what is joined is joined through
     /// others, too.
-    Many(Box<dyn FnMut(&Document, &mut Vec<u64>) + Send>),
+    Many(SignMany),
 }
+
+pub type SignOne = Box<dyn FnMut(&Document) -> Option<u128> + Send>;
+pub type SignMany = Box<dyn FnMut(&Document, &mut Vec<u64>) + Send>;
 
 impl Built {
     /// A map over the text and the other fields.

@@ -13,7 +13,7 @@ use gristmill_dedup::sort::{Noted, Plain};
 use gristmill_job::{FileEntry, FileRole, PROBLEMS_PER_TASK, Problem, Slice, TaskRecord};
 use gristmill_pipeline::recipe::OutputFormat;
 use gristmill_pipeline::stage::MapStage;
-use gristmill_pipeline::step::Signer;
+use gristmill_pipeline::step::{SignMany, SignOne, Signer};
 use gristmill_pipeline::{Chain, Document, Tally, Verdict};
 use gristmill_storage::{
     At, Carry, Compression, Encoding, HashingWriter, Item, Limits, Open, Push, StoreSource, Uri, Writer, open,
@@ -191,16 +191,17 @@ impl Drops {
 }
 
 /// Where kept documents go.
+#[allow(clippy::large_enum_variant, reason = "there is one for each task")]
 enum Sink {
     Data(DataFiles),
-    Next(Box<NextPass>),
+    Next(NextPass),
 }
 
 impl Sink {
     fn new(attempt: &Attempt, stage: &MapStage) -> Result<Self, TaskError> {
         match stage.before {
             None => Ok(Self::Data(DataFiles::new(attempt))),
-            Some(barrier) => Ok(Self::Next(Box::new(NextPass::new(attempt, barrier)?))),
+            Some(barrier) => Ok(Self::Next(NextPass::new(attempt, barrier)?)),
         }
     }
 
@@ -316,14 +317,15 @@ struct NextPass {
 
 type Scratch = Box<dyn FnMut() -> io::Result<File>>;
 
+#[allow(clippy::large_enum_variant, reason = "there is one for each task")]
 enum Signatures {
     One {
-        sign: Box<dyn FnMut(&Document) -> Option<u128> + Send>,
+        sign: SignOne,
         /// With the identity as note.
         keys: keyfile::Writer<u128, Noted, File, Scratch>,
     },
     Many {
-        sign: Box<dyn FnMut(&Document, &mut Vec<u64>) + Send>,
+        sign: SignMany,
         keys: keyfile::Writer<u64, Plain, File, Scratch>,
         signed: Vec<u64>,
         path: String,

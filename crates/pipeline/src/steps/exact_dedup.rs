@@ -30,11 +30,13 @@ enum Normalize {
     /// The content as it is.
     HashText,
     /// White space cut off both ends, lower case.
-    NormalizeWhitespaceAndLowercase,
+    #[serde(rename = "normalize_whitespace_and_lowercase")]
+    WhitespaceAndLowercase,
     /// CCNet's rule: also digits to 0, punctuation gone, accents gone.
     CcnetDedupNormalizer,
     /// Scheme, `www.`, tracking parameters and trailing slashes gone.
-    NormalizeUrl,
+    #[serde(rename = "normalize_url")]
+    Url,
 }
 
 impl Step for ExactDedup {
@@ -52,9 +54,9 @@ impl Step for ExactDedup {
         let (key, seed) = (params.content_key.clone(), cx.seed);
         let normalizer = match params.normalize {
             None | Some(Normalize::HashText) => Normalizer::None,
-            Some(Normalize::NormalizeWhitespaceAndLowercase) => Normalizer::WhitespaceAndLowercase,
+            Some(Normalize::WhitespaceAndLowercase) => Normalizer::WhitespaceAndLowercase,
             Some(Normalize::CcnetDedupNormalizer) => Normalizer::Ccnet,
-            Some(Normalize::NormalizeUrl) => Normalizer::Url,
+            Some(Normalize::Url) => Normalizer::Url,
         };
         let sign = move |doc: &Document| -> Option<u128> {
             let content = match doc.fields.get(&key)? {

@@ -46,8 +46,8 @@ impl Params {
 impl Step for SubstringLineModifier {
     const NAME: &'static str = "substring_line_modifier";
     const DOC: &'static str = "Takes out lines with a phrase, or the phrase from the line.\n\n\
-        With `remove_substring_only` one white space beside the phrase goes with it, and the line goes if nothing is left of it. White \
-        space at both ends of the text goes, and a text of nothing else is dropped.\n\n\
+        With `remove_substring_only` one white space beside the phrase goes with it, and the line goes if it is blank then; lines that \
+        were blank before, though not empty, go as well. White space at both ends of the text goes, and a text of nothing else is dropped.\n\n\
         `semantics: dclm`: phrases are patterns, since DCLM does not escape them: `Read more...` is also `Read more!!!`. `fixed`: they \
         are what they say.";
     const ORIGIN: &'static str =
@@ -68,25 +68,27 @@ impl Step for SubstringLineModifier {
         let phrases = params.phrases()?;
         let params = params.clone();
         Ok(Built::text(move |text, _| {
-            let edit = if phrases.may_occur(text.as_str()) {
-                edit(text.as_str(), Ends::Strip, |line| change(line, &phrases, &params))
-            } else {
-                edit(text.as_str(), Ends::Strip, |line| Some(Cow::Borrowed(line)))
-            };
+            // Most pages have no phrase at all; their blank lines go just the same.
+            let occurs = phrases.may_occur(text.as_str());
+            let edit = edit(text.as_str(), Ends::Strip, |line| change(line, occurs, &phrases, &params));
             apply(text, edit)
         }))
     }
 }
 
 /// What becomes of a line.
-fn change<'t>(line: &'t str, phrases: &LinePhrases, params: &Params) -> Option<Cow<'t, str>> {
-    let looked_at = phrases.may_occur(line) && params.max_length.is_none_or(|max| has_length(line, 0, max));
+fn change<'t>(line: &'t str, occurs: bool, phrases: &LinePhrases, params: &Params) -> Option<Cow<'t, str>> {
+    if params.remove_substring_only && !line.is_empty() && is_blank(line) {
+        return None;
+    }
+    let looked_at = occurs
+        && phrases.may_occur(line)
+        && params.max_length.is_none_or(|max| line.is_empty() || has_length(line, 0, max));
     if !looked_at {
         return Some(Cow::Borrowed(line));
     }
     if params.remove_substring_only {
         let new = phrases.delete(line);
-        // A line that was blank before goes as well, an empty one stays.
         return (line.is_empty() || !is_blank(&new)).then_some(new);
     }
     (!phrases.is_match(line)).then_some(Cow::Borrowed(line))
