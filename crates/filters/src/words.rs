@@ -170,7 +170,7 @@ impl<'t> Walk<'t> {
             SINGLE_QUOTE if last == HEBREW_LETTER => true,                                    // WB7a
             _ if is_letter(last) && is_mid_letter(class) => is_letter(self.class_after(char)), // WB6
             _ if last == NUMERIC && is_mid_number(class) => self.class_after(char) == NUMERIC, // WB12
-            _ => false, // WB999
+            _ => false,                                                                       // WB999
         }
     }
 

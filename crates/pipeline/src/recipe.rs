@@ -345,7 +345,11 @@ pub fn parse_steps(tree: &Tree, complaints: &mut Vec<Complaint>) -> Vec<Arc<Step
 }
 
 /// Reads a list of steps; those that do not say which semantics they have get the one given.
-pub fn parse_steps_as(tree: &Tree, semantics: Semantics, complaints: &mut Vec<Complaint>) -> Vec<Arc<StepSpec>> {
+pub fn parse_steps_as(
+    tree: &Tree,
+    semantics: Semantics,
+    complaints: &mut Vec<Complaint>,
+) -> Vec<Arc<StepSpec>> {
     let Node::List(list) = &tree.node else {
         complaints.push(Complaint {
             line: tree.line,

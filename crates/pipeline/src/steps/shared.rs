@@ -48,8 +48,14 @@ impl From<Location> for phrases::Location {
 
 /// The lines of a list that a recipe names.
 pub(super) fn read_list(resources: &Resources, name: &str) -> Result<Vec<String>, BuildError> {
-    if name.rsplit('.').next().is_some_and(|end| end.eq_ignore_ascii_case("pkl") || end.eq_ignore_ascii_case("pickle")) {
-        return Err(BuildError::new(format!("{name} is a Python pickle; give the list as text, one entry a line")));
+    if name
+        .rsplit('.')
+        .next()
+        .is_some_and(|end| end.eq_ignore_ascii_case("pkl") || end.eq_ignore_ascii_case("pickle"))
+    {
+        return Err(BuildError::new(format!(
+            "{name} is a Python pickle; give the list as text, one entry a line"
+        )));
     }
     Ok(python::lines(resources.text(name)?).map(str::to_owned).collect())
 }
@@ -99,9 +105,14 @@ pub(super) fn check_key(key: &str) -> Result<(), BuildError> {
 }
 
 /// Refuses bounds that nothing can be between.
-pub(super) fn check_bounds<T: PartialOrd + std::fmt::Display>(min: T, max: Option<T>) -> Result<(), BuildError> {
+pub(super) fn check_bounds<T: PartialOrd + std::fmt::Display>(
+    min: T,
+    max: Option<T>,
+) -> Result<(), BuildError> {
     match max {
-        Some(max) if max < min => Err(BuildError::new(format!("nothing is at least {min} and at most {max}"))),
+        Some(max) if max < min => {
+            Err(BuildError::new(format!("nothing is at least {min} and at most {max}")))
+        }
         _ => Ok(()),
     }
 }
