@@ -7,7 +7,7 @@
 //! use gristmill_extract::{Extractor, Options, charset};
 //!
 //! let body = b"<!doctype html><title>T</title><nav>Home</nav><h1>On mills</h1><p>They gr\xefnd.";
-//! let (html, encoding) = charset::decode(body, None, charset::Charset::Detect)?;
+//! let (html, encoding) = charset::decode(body, Some("iso-8859-1"), charset::Charset::Detect)?;
 //! let mut extractor = Extractor::new(Options::default())?;
 //! assert_eq!(extractor.extract(&html)?, "On mills\n\nThey grïnd.");
 //! assert_eq!(encoding, "windows-1252");

@@ -175,6 +175,8 @@ impl Parser<'_> {
             Kind::Html if tag == Tag::SELECT && self.dialect == Dialect::Standard2025 => {
                 tag.groups() | group::SCOPE
             }
+            // lexbor 2.3.0 is older than this element.
+            Kind::Html if tag == Tag::SEARCH && self.dialect == Dialect::Lexbor230 => 0,
             Kind::Html => tag.groups(),
             // Integration points are the foreign elements that are special and bound scopes.
             _ if flags & (flag::HTML_INTEGRATION | flag::TEXT_INTEGRATION) != 0
@@ -430,10 +432,7 @@ impl Parser<'_> {
 
     /// Characters that stood directly in a table: white space stays there, anything else moves in front of the table.
     fn flush_pending(&mut self) {
-        let all_space = self.pending.iter().all(|text| {
-            let chars = self.dom.span(self.page, text.span);
-            leading_space(chars, true) == chars.len()
-        });
+        let all_space = self.pending.iter().all(|text| !has_content(self.dom.span(self.page, text.span)));
         for at in 0..self.pending.len() {
             let text = self.pending[at];
             if all_space {

@@ -225,14 +225,6 @@ impl Names {
         self.kept = self.listed.len();
         tag
     }
-
-    #[cfg(test)]
-    pub(crate) fn name(&self, tag: Tag) -> String {
-        tags::NAMES.get(tag.0 as usize).map_or_else(
-            || String::from_utf8_lossy(&self.listed[tag.0 as usize - Tag::KNOWN]).into_owned(),
-            |name| (*name).to_owned(),
-        )
-    }
 }
 
 /// What the standard and the extractors say about groups of HTML elements, as bits.

@@ -1,5 +1,6 @@
 //! End tags in body (HTML standard 13.2.6.4.7).
 
+use super::super::Dialect;
 use super::super::builder::{Mode, Parser, Step};
 use super::super::dom::NONE;
 use super::super::names::Tag;
@@ -8,6 +9,7 @@ use super::super::tokenizer::StartTag;
 impl Parser<'_> {
     pub(in super::super) fn end_in_body(&mut self, tag: Tag) -> Step {
         match tag {
+            Tag::SEARCH if self.dialect == Dialect::Lexbor230 => self.any_other_end_tag(tag),
             Tag::ADDRESS
             | Tag::ARTICLE
             | Tag::ASIDE

@@ -22,6 +22,10 @@ impl Parser<'_> {
 
     pub(in super::super) fn start_in_body(&mut self, tag: &StartTag) -> Step {
         match tag.tag {
+            Tag::SEARCH if self.dialect == Dialect::Lexbor230 => {
+                self.reconstruct_formatting();
+                self.insert(tag);
+            }
             Tag::ADDRESS
             | Tag::ARTICLE
             | Tag::ASIDE
@@ -222,7 +226,8 @@ impl Parser<'_> {
             }
             Tag::FRAMESET => {
                 if self.open.tag(2) == Some(Tag::BODY) && self.frameset_ok {
-                    self.dom.body = super::super::dom::NONE;
+                    // The body leaves the tree but stays what extractors ask for; no text is in it, or the frameset
+                    // would not be let in.
                     self.finished = true;
                 }
             }

@@ -89,6 +89,8 @@ impl Parser<'_> {
                     self.pop();
                 }
             }
+            // lexbor loses an `image` here; the standard would make an img of it, in front of the table.
+            Tag::IMAGE => {}
             _ => {
                 self.foster_parenting = true;
                 let step = self.start_in_body(tag);
