@@ -40,12 +40,18 @@ fn gzip(bytes: &[u8]) -> Vec<u8> {
 
 fn run(folder: &Path, args: &[&str]) -> Value {
     fs::write(folder.join("recipe.yaml"), RECIPE).expect("write");
-    let output = gristmill().current_dir(folder).args(["run", "recipe.yaml", "-q"]).args(args).output().expect("starts");
+    let output = gristmill()
+        .current_dir(folder)
+        .args(["run", "recipe.yaml", "-q"])
+        .args(args)
+        .output()
+        .expect("starts");
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let json = fs::read(folder.join("out/manifest.json")).expect("manifest");
     let manifest: Value = serde_json::from_slice(&json).expect("JSON");
     let documents = &manifest["documents"];
-    let sum = |counts: &Value| -> u64 { counts.as_object().expect("map").values().filter_map(Value::as_u64).sum() };
+    let sum =
+        |counts: &Value| -> u64 { counts.as_object().expect("map").values().filter_map(Value::as_u64).sum() };
     let kept = documents["kept"].as_u64().expect("kept");
     assert_eq!(documents["in"], kept + sum(&documents["dropped"]) + sum(&documents["broken"]), "{documents}");
     documents.clone()
@@ -59,10 +65,18 @@ fn bombs_cost_themselves_and_nothing_else() {
     let good = b"<p>A sound page between the bombs.";
     let zeros = gzip(&vec![0; 64 << 20]);
     let mut warc = record(Some("https://a.example/1"), html, good);
-    warc.extend(record(Some("https://a.example/zeros"), &format!("{html}\r\nContent-Encoding: gzip"), &zeros));
+    warc.extend(record(
+        Some("https://a.example/zeros"),
+        &format!("{html}\r\nContent-Encoding: gzip"),
+        &zeros,
+    ));
     warc.extend(record(Some("https://a.example/deep"), html, "<div>".repeat(100_000).as_bytes()));
     warc.extend(record(Some("https://a.example/bold"), html, "<b><p>".repeat(20_000).as_bytes()));
-    warc.extend(record(Some("https://a.example/latin"), html, b"<p>caf\xe9 and a little more text of that kind"));
+    warc.extend(record(
+        Some("https://a.example/latin"),
+        html,
+        b"<p>caf\xe9 and a little more text of that kind",
+    ));
     warc.extend(record(Some("https://a.example/nul"), html, b"<p>a\0b"));
     warc.extend(record(None, html, good));
     warc.extend(record(Some("https://a.example/png"), "Content-Type: image/png", b"\x89PNG\r\n"));
@@ -78,9 +92,12 @@ fn bombs_cost_themselves_and_nothing_else() {
     assert_eq!(documents["broken"]["no WARC-Target-URI"], 1, "{documents}");
     assert_eq!(documents["dropped"]["extract_text: content type"], 1, "{documents}");
     assert!(documents["kept"].as_u64() >= Some(4), "{documents}");
-    let data = fs::read_dir(folder.path().join("out/data")).expect("data").next().expect("a file").expect("entry");
+    let data =
+        fs::read_dir(folder.path().join("out/data")).expect("data").next().expect("a file").expect("entry");
     let text = fs::read_to_string(data.path()).expect("JSONL");
-    for url in ["https://a.example/1", "https://a.example/2", "https://a.example/latin", "https://a.example/nul"] {
+    for url in
+        ["https://a.example/1", "https://a.example/2", "https://a.example/latin", "https://a.example/nul"]
+    {
         assert!(text.contains(&format!("\"{url}\"")), "{url} is not kept");
     }
     let problems = fs::read_to_string(folder.path().join("out/_problems.jsonl")).expect("problems");

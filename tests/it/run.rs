@@ -46,7 +46,8 @@ fn corpus(folder: &Path, files: u64, documents: u64) {
                     (0..words).map(|_| format!("word{} ", random.next(5000))).collect()
                 }
             };
-            let record = json!({"id": format!("{file}-{number}"), "n": 1.50, "text": text, "meta": {"b": [1, null]}});
+            let record =
+                json!({"id": format!("{file}-{number}"), "n": 1.50, "text": text, "meta": {"b": [1, null]}});
             writeln!(lines, "{record}").expect("memory");
             texts.push(text);
             if number == documents / 2 {
@@ -59,7 +60,12 @@ fn corpus(folder: &Path, files: u64, documents: u64) {
 }
 
 fn run(folder: &Path, args: &[&str]) -> Output {
-    gristmill().current_dir(folder).args(["run", "recipe.yaml"]).args(args).output().expect("the program starts")
+    gristmill()
+        .current_dir(folder)
+        .args(["run", "recipe.yaml"])
+        .args(args)
+        .output()
+        .expect("the program starts")
 }
 
 #[track_caller]
@@ -80,7 +86,10 @@ fn published(output: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(output.join("data")).expect("data") {
         let path = entry.expect("entry").path();
-        files.insert(path.file_name().expect("name").to_string_lossy().into_owned(), fs::read(&path).expect("read"));
+        files.insert(
+            path.file_name().expect("name").to_string_lossy().into_owned(),
+            fs::read(&path).expect("read"),
+        );
     }
     files.insert("manifest.json".to_owned(), fs::read(output.join("manifest.json")).expect("manifest"));
     files
@@ -104,7 +113,9 @@ fn the_same_bytes_for_one_lane_and_eight_and_nothing_vanishes() {
     assert_eq!(documents["broken"], json!({"bad_json": 12}));
     assert!(documents["dropped"]["exact_dedup: duplicate"].as_u64() > Some(100), "{documents}");
     assert!(documents["dropped"]["minhash_dedup: near duplicate"].as_u64() > Some(100), "{documents}");
-    let sum = documents["kept"].as_u64().expect("kept") + total(&documents["dropped"]) + total(&documents["broken"]);
+    let sum = documents["kept"].as_u64().expect("kept")
+        + total(&documents["dropped"])
+        + total(&documents["broken"]);
     assert_eq!(documents["in"], sum);
     let problems = fs::read_to_string(folder.path().join("one/_problems.jsonl")).expect("problems");
     assert_eq!(problems.lines().count(), 12);
@@ -134,7 +145,8 @@ fn killed_twenty_times_it_ends_with_the_same_bytes_and_runs_nothing_twice() {
         loop {
             let mut command = gristmill();
             command.current_dir(folder.path()).args(["run", "recipe.yaml", "--quiet", "--lanes", "2"]);
-            let mut child = command.args(["--output", &output]).stderr(Stdio::null()).spawn().expect("starts");
+            let mut child =
+                command.args(["--output", &output]).stderr(Stdio::null()).spawn().expect("starts");
             std::thread::sleep(Duration::from_millis(random.next(calm / 2 + 1)));
             let ended = child.try_wait().expect("a child").is_some();
             child.kill().expect("SIGKILL");
@@ -149,7 +161,11 @@ fn killed_twenty_times_it_ends_with_the_same_bytes_and_runs_nothing_twice() {
             }
             kills += 1;
         }
-        assert_eq!(expected, published(&folder.path().join(&output)), "after {kills} kills in {rounds} rounds");
+        assert_eq!(
+            expected,
+            published(&folder.path().join(&output)),
+            "after {kills} kills in {rounds} rounds"
+        );
     }
 }
 
@@ -174,7 +190,8 @@ fn records(workspace: &Path) -> BTreeMap<String, Vec<u8>> {
 #[test]
 fn fields_that_no_step_touches_come_out_as_they_went_in_in_every_format() {
     let folder = tempfile::tempdir().expect("folder");
-    let line = r#"{"z":1.50,"text":"eins zwei","big":123456789012345678901234567890,"id":"a","m":{"x":[null]}}"#;
+    let line =
+        r#"{"z":1.50,"text":"eins zwei","big":123456789012345678901234567890,"id":"a","m":{"x":[null]}}"#;
     fs::create_dir(folder.path().join("in")).expect("folder");
     fs::write(folder.path().join("in/a.jsonl"), format!("{line}\n")).expect("write");
     fs::write(folder.path().join("recipe.yaml"), RECIPE).expect("write");
@@ -184,7 +201,8 @@ fn fields_that_no_step_touches_come_out_as_they_went_in_in_every_format() {
     for format in ["jsonl.gz", "jsonl.zst", "parquet"] {
         let output = format!("out-{format}");
         must_run(folder.path(), &["--set", &format!("output.format={format}"), "--output", &output]);
-        let verify = gristmill().current_dir(folder.path()).args(["verify", &output]).output().expect("starts");
+        let verify =
+            gristmill().current_dir(folder.path()).args(["verify", &output]).output().expect("starts");
         assert!(verify.status.success(), "{}", String::from_utf8_lossy(&verify.stderr));
     }
     // What was written is read again.
@@ -226,7 +244,11 @@ fn what_is_wrong_is_refused_before_anything_runs() {
         assert!(message.contains(expected), "{message:?} does not say {expected:?}");
         assert!(!folder.path().join("out/manifest.json").exists(), "{expected}: something ran");
     };
-    refused("name: x\nsteps:\n- exact_dedup: {content_kye: url}\n", &[], "line 3: steps.0.exact_dedup.content_kye");
+    refused(
+        "name: x\nsteps:\n- exact_dedup: {content_kye: url}\n",
+        &[],
+        "line 3: steps.0.exact_dedup.content_kye",
+    );
     refused("name: x\nsteps:\n- exact_dedup: {content_kye: url}\n", &[], "did you mean \"content_key\"?");
     refused("name: x\nsteps:\n- exakt_dedup\n", &[], "did you mean \"exact_dedup\"?");
     refused("nmae: x\nsteps: []\n", &[], "did you mean \"name\"?");
@@ -243,4 +265,56 @@ fn what_is_wrong_is_refused_before_anything_runs() {
     assert_eq!(output.status.code(), Some(2));
     assert!(String::from_utf8_lossy(&output.stderr).contains("--overwrite"));
     must_run(folder.path(), &["--overwrite"]);
+}
+
+#[test]
+fn the_shipped_recipes_are_accepted() {
+    let recipes = Path::new(env!("CARGO_MANIFEST_DIR")).join("../recipes");
+    for entry in fs::read_dir(recipes).expect("recipes") {
+        let path = entry.expect("entry").path();
+        let yaml = fs::read_to_string(&path).expect("read");
+        if let Err(error) = gristmill_pipeline::Recipe::parse(&yaml, &[]) {
+            panic!("{}:\n{error}", path.display());
+        }
+    }
+}
+
+#[test]
+fn the_reference_and_the_schema_name_every_step() {
+    for (args, wanted) in [
+        (&["steps"][..], "page_length_filter"),
+        (&["steps", "exact_dedup"], "content_key"),
+        (&["schema"], "$schema"),
+    ] {
+        let output = gristmill().args(args).output().expect("starts");
+        assert!(
+            output.status.success() && String::from_utf8_lossy(&output.stdout).contains(wanted),
+            "{args:?}"
+        );
+    }
+    let unknown = gristmill().args(["steps", "exact_dedpu"]).output().expect("starts");
+    assert_eq!(unknown.status.code(), Some(2));
+    assert!(String::from_utf8_lossy(&unknown.stderr).contains("did you mean \"exact_dedup\"?"));
+}
+
+#[test]
+fn try_prints_a_line_for_every_document_in_order() {
+    let folder = tempfile::tempdir().expect("folder");
+    let lines = "{\"id\":\"a\",\"text\":\"one two three\"}\n{\"text\":\n{\"id\":3,\"text\":\"one\"}\n{\"id\":\"d\"}\n";
+    fs::write(folder.path().join("docs.jsonl"), lines).expect("write");
+    let step = r#"{"page_length_filter": {"length_type": "word", "min_length": 2}}"#;
+    let output = gristmill()
+        .current_dir(folder.path())
+        .args(["try", "--step", step, "docs.jsonl"])
+        .output()
+        .expect("starts");
+    let text = String::from_utf8_lossy(&output.stdout).into_owned();
+    let verdicts: Vec<Value> = text.lines().map(|l| serde_json::from_str(l).expect("JSON")).collect();
+    let short: Vec<(&str, &str)> = verdicts
+        .iter()
+        .map(|v| (v["id"].as_str().unwrap_or("-"), v["verdict"].as_str().expect("verdict")))
+        .collect();
+    assert_eq!(short, [("a", "keep"), ("-", "broken"), ("3", "drop"), ("d", "broken")]);
+    assert_eq!(verdicts[2]["step"], "page_length_filter");
+    assert_eq!(verdicts[0]["doc"], json!({"id": "a", "text": "one two three"}));
 }
