@@ -22,12 +22,11 @@ fn text_is_that_of_resiliparse() {
     };
     let expected = gristmill_tests::jsonl(&golden);
     let pages = archived_pages(&archives);
-    let mut extractors = [(Version::V0_14_7, "text_0_14_7"), (Version::V2_0_1, "text_2_0_1")].map(
-        |(version, field)| {
+    let mut extractors =
+        [(Version::V0_14_7, "text_0_14_7"), (Version::V2_0_1, "text_2_0_1")].map(|(version, field)| {
             let options = Options { version, ..Options::default() };
             (Extractor::new(options).expect("built-in options"), field)
-        },
-    );
+        });
     let mut misses = Vec::new();
     for page in &expected {
         let id = page["id"].as_str().expect("an id");
@@ -83,8 +82,7 @@ fn decoded(body: &[u8], encoding: &str) -> String {
         // Python leaves these five bytes undefined, the Encoding Standard makes them controls.
         let undefined = candidate == WINDOWS_1252
             && body.iter().any(|byte| matches!(byte, 0x81 | 0x8D | 0x8F | 0x90 | 0x9D));
-        if !undefined
-            && let Some(text) = candidate.decode_without_bom_handling_and_without_replacement(body)
+        if !undefined && let Some(text) = candidate.decode_without_bom_handling_and_without_replacement(body)
         {
             let text = text.into_owned();
             return match text.strip_prefix('\u{FEFF}') {
