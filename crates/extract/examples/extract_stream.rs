@@ -1,10 +1,11 @@
 //! Extracts pages that come over standard input and answers on standard output, for comparison tools in any language.
 //!
 //! `extract_stream [--version 1|2] [--all-text] [--no-formatting] [--no-bullets] [--no-alt] [--links] [--forms]
-//! [--noscript] [--no-comments] [--no-post-meta] [--hidden] [--skip SELECTOR]… [--repeat N]`
+//! [--noscript] [--no-comments] [--no-post-meta] [--hidden] [--skip SELECTOR]… [--repeat N] [--decode]`
 //!
 //! A page is its length in bytes (four bytes, little end first) and its UTF-8. An answer is the same of its text, or the
-//! length FFFFFFFF and then the reason in that form. With `--repeat N` all pages are read first and extracted N times over;
+//! length FFFFFFFF and then the reason in that form. With `--decode` pages may be any bytes, and an answer is the name of
+//! the encoding that is detected, a line feed, and the decoded page. With `--repeat N` all pages are read first and extracted N times over;
 //! the answers are none, and the seconds of each round go to standard error.
 
 #![allow(clippy::print_stderr)]
@@ -12,11 +13,13 @@
 use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::time::Instant;
 
+use gristmill_extract::charset::{self, Charset};
 use gristmill_extract::{Extractor, Options, Version};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut options = Options::default();
     let mut repeat = None;
+    let mut decode = false;
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
@@ -35,6 +38,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--no-post-meta" => options.post_meta = false,
             "--hidden" => options.hidden_elements = true,
             "--skip" => options.skip_elements.push(value()?),
+            "--decode" => decode = true,
             "--repeat" => repeat = Some(value()?.parse::<usize>()?),
             other => return Err(format!("unknown argument {other}").into()),
         }
@@ -59,6 +63,14 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
         return Ok(());
     }
+    if decode {
+        while let Some(body) = read_body(&mut input)? {
+            let (text, name) = charset::decode(&body, None, Charset::Detect)?;
+            write_text(&mut output, &format!("{name}\n{text}"))?;
+            output.flush()?;
+        }
+        return Ok(());
+    }
     while let Some(page) = read_page(&mut input)? {
         match extractor.extract(&page) {
             Ok(text) => write_text(&mut output, &text)?,
@@ -72,7 +84,7 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
     Ok(())
 }
 
-fn read_page(input: &mut impl Read) -> io::Result<Option<String>> {
+fn read_body(input: &mut impl Read) -> io::Result<Option<Vec<u8>>> {
     let mut length = [0; 4];
     match input.read_exact(&mut length) {
         Err(end) if end.kind() == io::ErrorKind::UnexpectedEof => return Ok(None),
@@ -80,9 +92,13 @@ fn read_page(input: &mut impl Read) -> io::Result<Option<String>> {
     }
     let mut page = vec![0; u32::from_le_bytes(length) as usize];
     input.read_exact(&mut page)?;
-    String::from_utf8(page)
-        .map(Some)
-        .map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a page is not UTF-8"))
+    Ok(Some(page))
+}
+
+fn read_page(input: &mut impl Read) -> io::Result<Option<String>> {
+    let Some(body) = read_body(input)? else { return Ok(None) };
+    let page = String::from_utf8(body);
+    page.map(Some).map_err(|_| io::Error::new(io::ErrorKind::InvalidData, "a page is not UTF-8"))
 }
 
 fn write_text(output: &mut impl Write, text: &str) -> io::Result<()> {

@@ -246,10 +246,10 @@ impl Matcher {
     }
 }
 
-/// Longer pairs are matched anew each time.
-const KEPT_KEY_BYTES: usize = 192;
+/// Longer pairs are matched anew each time. Chosen so that a slot is two cache lines.
+const KEPT_KEY_BYTES: usize = 112;
 
-/// Slots of the cache, each for one pair of values: at most some 2 MB.
+/// Slots of the cache, each for one pair of values: half a megabyte.
 const SLOTS: usize = 1 << 12;
 
 /// Verdicts by class and id. Direct-mapped: a newcomer takes the slot of whoever was there, so that neither size nor
@@ -259,13 +259,15 @@ struct Cache {
     slots: Vec<Slot>,
 }
 
-#[derive(Debug, Default, Clone)]
+#[derive(Debug, Clone, Copy)]
+#[repr(align(64))]
 struct Slot {
     hash: u64,
-    /// Class and id one after the other; the class's length tells them apart.
-    key: Vec<u8>,
-    class_length: usize,
     verdict: Verdict,
+    class_length: u8,
+    id_length: u8,
+    /// Class and id one after the other.
+    key: [u8; KEPT_KEY_BYTES],
 }
 
 impl Cache {
@@ -273,7 +275,9 @@ impl Cache {
         let mut hasher = FxHasher::default();
         hasher.write(class.as_bytes());
         hasher.write_usize(class.len());
-        hasher.write(id.as_bytes());
+        if !id.is_empty() {
+            hasher.write(id.as_bytes());
+        }
         hasher.finish()
     }
 
@@ -283,24 +287,35 @@ impl Cache {
 
     fn get(&self, hash: u64, class: &str, id: &str) -> Option<Verdict> {
         let slot = self.slots.get(Self::slot(hash))?;
-        let same = slot.hash == hash
-            && slot.class_length == class.len()
-            && slot.key.len() == class.len() + id.len()
-            && slot.key.starts_with(class.as_bytes())
-            && slot.key.ends_with(id.as_bytes());
+        let lengths = (usize::from(slot.class_length), usize::from(slot.id_length));
+        if slot.hash != hash || lengths != (class.len(), id.len()) {
+            return None;
+        }
+        let (known_class, rest) = slot.key.split_at(class.len());
+        let same = known_class == class.as_bytes() && (id.is_empty() || rest.starts_with(id.as_bytes()));
         same.then_some(slot.verdict)
     }
 
     fn put(&mut self, hash: u64, class: &str, id: &str, verdict: Verdict) {
         if self.slots.is_empty() {
-            self.slots = vec![Slot::default(); SLOTS];
+            let empty = Slot {
+                hash: 0,
+                verdict: Verdict(0),
+                class_length: 0,
+                id_length: 0,
+                key: [0; KEPT_KEY_BYTES],
+            };
+            self.slots = vec![empty; SLOTS];
         }
-        let slot = &mut self.slots[Self::slot(hash)];
-        slot.hash = hash;
-        slot.class_length = class.len();
-        slot.key.clear();
-        slot.key.extend_from_slice(class.as_bytes());
-        slot.key.extend_from_slice(id.as_bytes());
-        slot.verdict = verdict;
+        let mut slot = Slot {
+            hash,
+            verdict,
+            class_length: class.len() as u8,
+            id_length: id.len() as u8,
+            key: [0; KEPT_KEY_BYTES],
+        };
+        slot.key[..class.len()].copy_from_slice(class.as_bytes());
+        slot.key[class.len()..class.len() + id.len()].copy_from_slice(id.as_bytes());
+        self.slots[Self::slot(hash)] = slot;
     }
 }

@@ -7,7 +7,8 @@ mod head;
 mod select;
 mod table;
 
-use super::builder::{Mode, Parser, Step};
+use super::Dialect;
+use super::builder::{Mode, Parser, Step, leading_space};
 use super::names::Tag;
 use super::tokenizer::{StartTag, Text};
 
@@ -88,7 +89,10 @@ impl Parser<'_> {
             Mode::Text | Mode::InSelect | Mode::InSelectInTable => self.insert_text(text),
             Mode::InTable | Mode::InTableBody | Mode::InRow => self.text_in_table(text),
             Mode::AfterBody | Mode::AfterAfterBody => {
-                if super::builder::has_content(self.dom.span(self.page, text.span)) || text.has_nul {
+                // As before body, lexbor 2.3.0 does not take a form feed for white space.
+                let form_feed = self.dialect != Dialect::Lexbor230;
+                let chars = self.dom.span(self.page, text.span);
+                if leading_space(chars, form_feed) < chars.len() {
                     self.mode = Mode::InBody;
                 }
                 self.text_in_body(text);
