@@ -4,11 +4,13 @@
 //! (Gopher's tests), [`words`] (Unicode's words), [`lines`] (what changes a text line by line), [`python`] (Python's notion of
 //! characters, which all rules are written in).
 
+pub mod datatrove;
 pub mod lines;
 pub mod phrases;
 pub mod python;
 pub mod repetition;
 pub mod sampling;
+pub mod sentences;
 pub mod splitter;
 pub mod survey;
 mod text;

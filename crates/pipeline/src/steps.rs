@@ -40,6 +40,10 @@ steps! {
     substring_filter::SubstringFilter,
     line_length_filter::LineLengthFilter,
     alphanumeric_char_ratio_filter::AlphanumericCharRatioFilter,
+    gopher_quality_filter::GopherQualityFilter,
+    fineweb_quality_filter::FinewebQualityFilter,
+    c4_quality_filter::C4QualityFilter,
+    c4_badwords_filter::C4BadwordsFilter,
     // Counting words
     word_counter_enricher::WordCounterEnricher,
     word_removal_ratio_filter::WordRemovalRatioFilter,
@@ -55,6 +59,8 @@ steps! {
     word_length_modifier::WordLengthModifier,
     citation_removal_modifier::CitationRemovalModifier,
     within_page_dedup::WithinPageDedup,
+    split_lines_modifier::SplitLinesModifier,
+    join_lines_modifier::JoinLinesModifier,
     // Global deduplication
     exact_dedup::ExactDedup,
     minhash_dedup::MinhashDedup,
