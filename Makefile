@@ -39,7 +39,7 @@ soak: setup ## the long forms: skew and chains of 50 million rows
 build: .setup/rust
 	$(CARGO) build --release -p gristmill-cli
 
-# Each is made by bench of deploy/setup.sh, which says first what it will install.
+# Made by deploy/setup.sh, which says first what it installs.
 setup: .setup/rust .setup/servers $(VENV)/done
 
 .setup/rust .setup/servers: deploy/setup.sh
