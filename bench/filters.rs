@@ -113,7 +113,7 @@ fn each(lines: &[&str], specs: &[Arc<StepSpec>], resources: &Resources) {
 fn read(path: &str) -> String {
     let raw = std::fs::read(path).expect("readable texts");
     let mut text = String::new();
-    if path.ends_with(".zst") {
+    if raw.starts_with(&[0x28, 0xb5, 0x2f, 0xfd]) {
         zstd::Decoder::new(&raw[..]).expect("zstd").read_to_string(&mut text).expect("UTF-8");
         return text;
     }

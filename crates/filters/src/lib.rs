@@ -5,8 +5,10 @@
 //! characters, which all rules are written in).
 
 pub mod datatrove;
+pub mod latex;
 pub mod lines;
 pub mod phrases;
+pub mod pii;
 pub mod python;
 pub mod repetition;
 pub mod sampling;

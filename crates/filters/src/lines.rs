@@ -21,7 +21,7 @@ pub enum Edit {
 }
 
 impl Edit {
-    fn of(old: &str, new: Cow<'_, str>) -> Self {
+    pub(crate) fn of(old: &str, new: Cow<'_, str>) -> Self {
         match new {
             new if new.is_empty() => Self::Gone,
             // A text that only shrinks is the same if it is as long.
@@ -154,8 +154,9 @@ pub fn has_length(line: &str, min: usize, max: usize) -> bool {
     if line.is_empty() {
         return true;
     }
-    // One word more than the bound tells all.
-    let words = python::words(line).take(max.saturating_add(1).max(min)).count();
+    // One word more than the bound tells all; without a bound, as many as there must be.
+    let enough = if max == usize::MAX { min } else { (max + 1).max(min) };
+    let words = python::words(line).take(enough).count();
     (min..=max).contains(&words)
 }
 

@@ -24,6 +24,7 @@ steps! {
     url_removal_modifier::UrlRemovalModifier,
     // Language and quality
     detect_lang_whole_page_enricher::DetectLangWholePageEnricher,
+    detect_lang_paragraph_enricher::DetectLangParagraphEnricher,
     language_filter::LanguageFilter,
     classify_fasttext_hq_prob_enricher::ClassifyFasttextHqProbEnricher,
     quality_filter::QualityFilter,
@@ -61,6 +62,17 @@ steps! {
     within_page_dedup::WithinPageDedup,
     split_lines_modifier::SplitLinesModifier,
     join_lines_modifier::JoinLinesModifier,
+    pii_masking_modifier::PiiMaskingModifier,
+    // LaTeX, questions and answers, code
+    arxiv_appendix_modifier::ArxivAppendixModifier,
+    arxiv_comment_modifier::ArxivCommentModifier,
+    arxiv_macro_modifier::ArxivMacroModifier,
+    arxiv_section_strip_modifier::ArxivSectionStripModifier,
+    stackexchange_list_modifier::StackexchangeListModifier,
+    stackexchange_answer_sort_modifier::StackexchangeAnswerSortModifier,
+    stackexchange_qa_formatter::StackexchangeQaFormatter,
+    starcoder_v2_format_modifier::StarcoderV2FormatModifier,
+    github_extension_filter::GithubExtensionFilter,
     // Global deduplication
     exact_dedup::ExactDedup,
     minhash_dedup::MinhashDedup,

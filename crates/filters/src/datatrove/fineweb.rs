@@ -87,7 +87,7 @@ mod tests {
     #[test]
     fn each_rule_has_its_reason() {
         let long = "this line has more than thirty characters and ends well.";
-        let many: String = (0..20).map(|n| format!("{long} {n}.\n")).collect();
+        let many = (0..20).map(|n| format!("{long} {n}.\n")).collect::<Vec<_>>().concat();
         for (text, expected) in [
             (long.to_owned(), None),
             (" \n".to_owned(), Some("empty")),

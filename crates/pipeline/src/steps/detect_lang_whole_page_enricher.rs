@@ -1,6 +1,6 @@
 //! `detect_lang_whole_page_enricher`
 
-use super::shared::{add_field, load_model};
+use super::shared::{add_field, language_model, load_model};
 use crate::resources::Wanted;
 use crate::step::{Context, Semantics};
 use crate::{BuildError, Built, Step, Verdict};
@@ -52,13 +52,7 @@ impl Step for DetectLangWholePageEnricher {
     }
 
     fn resources(params: &Params) -> Vec<Wanted> {
-        vec![match &*params.model {
-            "fasttext" => Wanted {
-                name: "fasttext".to_owned(),
-                candidates: vec!["lid.176.bin".to_owned(), "lid.176.ftz".to_owned()],
-            },
-            file => Wanted::named(file),
-        }]
+        vec![language_model(&params.model)]
     }
 
     fn build(params: &Params, cx: &Context) -> Result<Built, BuildError> {

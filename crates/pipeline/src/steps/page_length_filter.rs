@@ -1,6 +1,6 @@
 //! `page_length_filter`
 
-use super::shared::check_bounds;
+use super::shared::{SentenceTokenizer, check_bounds};
 use super::word_counter_enricher::Model;
 use crate::step::Context;
 use crate::{BuildError, Built, Step, Text, Verdict};
@@ -35,7 +35,7 @@ pub struct Params {
     remove_empty: Option<bool>,
     /// For sentences: DCLM's `blingfire` or `nltk`; one rule stands for both.
     #[serde(default)]
-    tokenizer: Option<String>,
+    tokenizer: Option<SentenceTokenizer>,
     /// For sentences: `en` or `english`.
     #[serde(default)]
     tokenizer_lang: Option<String>,

@@ -1,5 +1,6 @@
 //! What several steps have in common.
 
+use crate::resources::Wanted;
 use crate::{BuildError, Fields, Resources, Text, Verdict};
 use gristmill_classify::Model;
 use gristmill_filters::lines::Edit;
@@ -7,6 +8,7 @@ use gristmill_filters::phrases;
 use gristmill_filters::python;
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 use std::sync::Arc;
 
 /// One string or a list of them.
@@ -60,6 +62,25 @@ pub(super) fn read_list(resources: &Resources, name: &str) -> Result<Vec<String>
     Ok(python::lines(resources.text(name)?).map(str::to_owned).collect())
 }
 
+/// DCLM's sentence tokenizers: one rule stands for both.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum SentenceTokenizer {
+    Blingfire,
+    Nltk,
+}
+
+/// The file that `model` means: DCLM's `fasttext` is lid.176, the small one where the large one is not there.
+pub(super) fn language_model(model: &str) -> Wanted {
+    match model {
+        "fasttext" => Wanted {
+            name: model.to_owned(),
+            candidates: vec!["lid.176.bin".to_owned(), "lid.176.ftz".to_owned()],
+        },
+        file => Wanted::named(file),
+    }
+}
+
 /// A fastText model that a recipe names, loaded once for all lanes.
 pub(super) fn load_model(resources: &Resources, name: &str) -> Result<Arc<Model>, BuildError> {
     let resource = resources.get(name)?;
@@ -81,13 +102,35 @@ pub(super) fn apply(text: &mut Text, edit: Edit) -> Verdict {
     }
 }
 
+/// Changes the texts of a question and its answers, as RedPajama stores them.
+pub(super) fn edit_posts(fields: &mut Fields, edit: impl Fn(&str) -> String) -> Verdict {
+    let edit_post = |post: &mut Value| match post.get_mut("text") {
+        Some(Value::String(text)) => {
+            *text = edit(text);
+            true
+        }
+        _ => false,
+    };
+    let Some(mut question) = fields.value("question").cloned() else { return Verdict::broken("no question") };
+    let mut answers = fields.value("answers").cloned();
+    let mut sound = edit_post(&mut question);
+    match &mut answers {
+        Some(Value::Array(answers)) => sound &= answers.iter_mut().all(edit_post),
+        Some(_) => sound = false,
+        None => {}
+    }
+    if !sound {
+        return Verdict::broken("a post without text");
+    }
+    fields.set("question", question);
+    if let Some(answers) = answers {
+        fields.set("answers", answers);
+    }
+    Verdict::Keep
+}
+
 /// Sets a field that a step adds; broken if it is there and must not be overwritten, as in DCLM.
-pub(super) fn add_field(
-    fields: &mut Fields,
-    key: &str,
-    overwrite: bool,
-    value: impl Into<serde_json::Value>,
-) -> Verdict {
+pub(super) fn add_field(fields: &mut Fields, key: &str, overwrite: bool, value: impl Into<Value>) -> Verdict {
     if !overwrite && fields.contains(key) {
         return Verdict::broken(format!("field {key} is there already"));
     }
