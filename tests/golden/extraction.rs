@@ -6,11 +6,9 @@
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::path::Path;
-use std::sync::Arc;
 
 use encoding_rs::{Encoding, UTF_8, WINDOWS_1252};
 use gristmill_extract::{Extractor, Options, Version};
-use gristmill_storage::{Format, Item, Open, PathSource, open};
 
 #[test]
 fn text_is_that_of_resiliparse() {
@@ -51,39 +49,45 @@ fn text_is_that_of_resiliparse() {
     assert!(misses.is_empty(), "{} texts differ:\n{}", misses.len(), misses.join("\n"));
 }
 
-/// The HTTP bodies of all archives by record id.
+/// The HTTP payloads of all archives by record id, as they were sent: what made the vectors did not undo chunking, and five
+/// of the texts begin with a chunk's length. Our own reader would undo it.
 fn archived_pages(folder: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut pages = BTreeMap::new();
     for entry in std::fs::read_dir(folder).expect("test data is readable") {
         let path = entry.expect("test data is readable").path();
-        let name = path.file_name().and_then(|name| name.to_str()).expect("a name");
-        if !name.ends_with(".warc.gz") {
+        if !path.to_string_lossy().ends_with(".warc.gz") {
             continue;
         }
-        let source = Arc::new(PathSource::open(&path).expect("test data is readable"));
-        let mut records = open(source, &Open::whole(name, Format::Warc)).expect("opens");
-        while let Some(item) = records.next().expect("test data is readable") {
-            if let Item::Warc(record) = item
-                && let Some(id) = record.header("WARC-Record-ID")
-                && !is_chunked(&record)
-            {
-                pages.insert(id.to_owned(), record.body.clone());
+        let archive = unpacked(&path);
+        let mut rest = &archive[..];
+        while let Some((head, after)) = split_head(rest) {
+            let header = |name: &str| {
+                let line = head.lines().find(|line| {
+                    line.get(..name.len()).is_some_and(|start| start.eq_ignore_ascii_case(name))
+                })?;
+                Some(line[name.len()..].trim())
+            };
+            let length = header("Content-Length:").and_then(|n| n.parse().ok()).expect("a length");
+            let (block, following) = after.split_at(length);
+            if let (Some(id), Some((_, payload))) = (header("WARC-Record-ID:"), split_head(block)) {
+                pages.insert(id.to_owned(), payload.to_vec());
             }
+            rest = following.trim_ascii_start();
         }
     }
     pages
 }
 
-/// Whether the server sent the page in chunks (37 pages of wget's crawls, 6 of them).
-fn is_chunked(record: &gristmill_storage::WarcRecord) -> bool {
-    let coding = record.http.as_ref().and_then(|http| http.header("Transfer-Encoding"));
-    coding.is_some_and(|coding| coding.eq_ignore_ascii_case("chunked"))
+/// Headers, and what comes behind their empty line.
+fn split_head(bytes: &[u8]) -> Option<(String, &[u8])> {
+    let at = bytes.windows(4).position(|window| window == b"\r\n\r\n")?;
+    Some((String::from_utf8_lossy(&bytes[..at]).into_owned(), &bytes[at + 4..]))
 }
 
 fn unpacked(path: &Path) -> Vec<u8> {
     let file = std::fs::File::open(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()));
     let mut body = Vec::new();
-    flate2::read::GzDecoder::new(file).read_to_end(&mut body).expect("gzip");
+    flate2::read::MultiGzDecoder::new(file).read_to_end(&mut body).expect("gzip");
     body
 }
 
