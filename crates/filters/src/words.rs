@@ -232,6 +232,7 @@ mod tests {
             ("א\"ב א' א\"", "א\"ב|א'|א"),
             ("アイア 日本 a日", "アイア|日|本|a|日"),
             ("²½ ٣٤ 🇩🇪", "²|½|٣٤"),
+            ("1'\u{200d}🌀 a'\u{200d}🌀 \u{16ac0}'\u{200d}🌀1", "1|a|\u{16ac0}|1"),
             ("\n\u{301}a\r\n", "a"),
         ] {
             assert_eq!(words(text).join("|"), expected, "{text:?}");
@@ -244,7 +245,18 @@ mod tests {
         fn words_are_those_of_unicode(text in r#"([a-c0-9_ .,:;'"\n\r\u{301}\u{200d}\u{ad}אבア日ก²'’😀🇩]|\PC){0,24}"#) {
             // unicode-segmentation knows Unicode 17.0: leave out what may be assigned since 16.0.
             let known = |c: char| c.is_ascii() || properties().of(c) != 0;
-            let text: String = text.chars().filter(|c| known(*c)).collect();
+            // Nor does it take a ZWJ before a pictograph as uniseg does: behind `1'` it joins them all, and Unicode 17.0 has
+            // fewer pictographs. The table above has that rule.
+            let chars: Vec<char> = text.chars().filter(|c| known(*c)).collect();
+            let pictograph = |at: usize| {
+                chars.get(at).is_some_and(|c| properties().of(*c) & EXTENDED_PICTOGRAPHIC != 0)
+            };
+            let text: String = chars
+                .iter()
+                .enumerate()
+                .filter(|(at, c)| **c != '\u{200d}' || !pictograph(at + 1))
+                .map(|(_, c)| *c)
+                .collect();
             let expected: Vec<&str> = text
                 .split_word_bounds()
                 .filter(|word| word.chars().next().is_some_and(python::is_alnum))

@@ -108,13 +108,20 @@ impl WordList {
         while found.len() < limit {
             let (Some(rest), Some(folded_rest)) = (text.get(at..), folded.get(folded_at..)) else { break };
             let starts = !whole_words || is_word_boundary(text, at);
-            let ends = |len: usize| !whole_words || is_word_boundary(&folded, folded_at + len);
+            // Boundaries are those of the text itself: a combining iota (U+0345) is no part of a word, what it folds to is.
+            let ends = |len: usize| {
+                !whole_words
+                    || is_word_boundary(
+                        text,
+                        at + same_chars(rest, folded_rest.get(..len).unwrap_or_default()),
+                    )
+            };
             let len = if starts { self.longest_at(folded_rest, ends) } else { None };
             let chars = match len {
                 Some(len) => {
-                    let chars = folded_rest.get(..len).map_or(0, |part| part.chars().count());
-                    let end = rest.char_indices().nth(chars).map_or(rest.len(), |(end, _)| end);
-                    let part = rest.get(..end).unwrap_or_default();
+                    let folded_part = folded_rest.get(..len).unwrap_or_default();
+                    let chars = folded_part.chars().count();
+                    let part = rest.get(..same_chars(rest, folded_part)).unwrap_or_default();
                     if !found.contains(&part) {
                         found.push(part);
                     }
@@ -141,6 +148,14 @@ impl WordList {
     }
 }
 
+/// The length in bytes of as many characters of `text` as `folded` has.
+fn same_chars(text: &str, folded: &str) -> usize {
+    if text.is_char_boundary(folded.len()) && text.as_bytes().iter().take(folded.len()).all(u8::is_ascii) {
+        return folded.len(); // ASCII folds to ASCII
+    }
+    text.char_indices().nth(folded.chars().count()).map_or(text.len(), |(end, _)| end)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -162,6 +177,8 @@ mod tests {
             ("x-xx-x", false, 1),
             ("é/É", true, 2),
             ("sex_", true, 0),
+            ("sex\u{345}", true, 1),
+            ("\u{17f}ex\u{345}/x-x\u{301}", true, 2),
             ("", true, 0),
         ] {
             assert_eq!(

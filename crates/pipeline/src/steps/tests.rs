@@ -1,5 +1,7 @@
 //! What must hold for every step of the list.
 
+mod properties;
+
 use super::ALL;
 use crate::recipe::{parse_steps, schema, tree};
 use std::collections::HashSet;
