@@ -37,7 +37,7 @@ fn golden() -> Option<Golden> {
         .into_iter()
         .enumerate()
         .map(|(index, (label, operator))| {
-            let spec = step(index, operator);
+            let spec = Arc::new(StepSpec { index, ..one(operator) });
             for wanted in spec.parsed.resources() {
                 if let Some(name) = Path::new(&wanted.name).file_name().filter(|_| wanted.name.contains('/'))
                 {
@@ -52,15 +52,14 @@ fn golden() -> Option<Golden> {
 }
 
 /// DCLM's `{func: name, …parameters}` as our `name: {parameters}`, as DCLM does it.
-fn step(index: usize, operator: Value) -> Arc<StepSpec> {
+fn one(operator: Value) -> StepSpec {
     let Value::Object(mut params) = operator else { panic!("{operator} is no operator") };
     let name = params.remove("func").expect("a name");
     let step = json!([{ name.as_str().expect("a name"): params }]).to_string();
     let mut complaints = Vec::new();
     let specs = parse_steps_as(&tree::parse(&step).expect("JSON is YAML"), Semantics::Dclm, &mut complaints);
     assert_eq!(complaints, [], "{step}");
-    let spec = Arc::into_inner(specs.into_iter().next().expect("a step")).expect("one owner");
-    Arc::new(StepSpec { index, ..spec })
+    Arc::into_inner(specs.into_iter().next().expect("a step")).expect("one owner")
 }
 
 fn resource(path: &PathBuf) -> Resource {
@@ -197,4 +196,28 @@ fn the_chain_keeps_what_dclm_keeps() {
         differences.len(),
         differences[..differences.len().min(40)].join("\n")
     );
+}
+
+/// The chain of one step, and what it makes of a text.
+fn language(semantics: &str, text: &str) -> Option<Value> {
+    let model = shared("data/lid/lid.176.ftz")?;
+    let step =
+        json!({"func": "detect_lang_whole_page_enricher", "model": "fasttext", "semantics": semantics});
+    let resources = Resources::new(BTreeMap::from([("fasttext".to_owned(), resource(&model))]));
+    let mut chain = Chain::new(&[Arc::new(one(step))], Arc::new(resources), 0).expect("a chain");
+    let mut doc = Document::from_json(&json!({"text": text}).to_string(), String::new).expect("a record");
+    chain.apply(&mut doc, &mut Tally::default());
+    doc.fields.value("language_id_whole_page_fasttext").cloned()
+}
+
+#[test]
+fn trap_t7_newlines_vanish_before_the_language_is_told() {
+    let Some(joined) = language("dclm", "the houseof my brotheris not here") else { return };
+    let lines = "the house\nof my brother\nis not here";
+    assert_eq!(language("dclm", lines), Some(joined.clone()));
+    assert_ne!(language("fixed", lines), Some(joined));
+    // Only the likeliest language is told, and none of a page without letters.
+    let german = language("fixed", "das Haus meines Bruders ist nicht hier").expect("a language");
+    assert!(german.as_object().is_some_and(|found| found.len() == 1 && found.contains_key("de")), "{german}");
+    assert_eq!(language("dclm", " .-[] "), Some(json!({})));
 }

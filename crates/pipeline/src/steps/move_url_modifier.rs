@@ -37,6 +37,13 @@ mod tests {
             r#"{"text":"t","metadata":{"WARC-Target-URI":"https://a.example/"}}"#,
             keep(r#"{"text":"t","metadata":{"WARC-Target-URI":"https://a.example/"},"url":"https://a.example/"}"#),
         );
-        check(step, r#"{"text":"t","metadata":{}}"#, "broken: no WARC-Target-URI");
+    }
+
+    #[test]
+    fn trap_t6_a_page_on_which_dclm_raises_is_broken() {
+        // DCLM loses such pages and counts them apart; so does the tally, with the reason.
+        for page in [r#"{"text":"t","metadata":{}}"#, r#"{"text":"t"}"#, r#"{"text":"t","metadata":"x"}"#] {
+            check("move_url_modifier", page, "broken: no WARC-Target-URI");
+        }
     }
 }
