@@ -13,6 +13,7 @@
 use crate::ModelError;
 use crate::cache::{Cached, WordCache};
 use crate::dictionary::Dictionary;
+use crate::matrix::Adder;
 use crate::reader::Reader;
 use crate::tokens::{EMPTY_HASH, Token, step};
 
@@ -196,19 +197,20 @@ impl Buffers {
     }
 }
 
-/// Walks over the words of a text and calls `sum` with blocks of rows, in order. Returns how many rows there were.
+/// Walks over the words of a text and adds up their rows, in order. Returns how many there were.
 pub(crate) fn rows<'t>(
     hashing: &Hashing,
     dictionary: &Dictionary,
     entries: &[u8],
     tokens: impl Iterator<Item = Token<'t>>,
     buffers: &mut Buffers,
-    sum: impl FnMut(&[u32]),
+    adder: &Adder<'_>,
+    sum: &mut [f32],
 ) -> u64 {
     let Buffers { hashes, rows, bracketed, cache } = buffers;
     hashes.clear();
     rows.clear();
-    let mut out = Blocks { rows, sum, count: 0 };
+    let mut out = Blocks { rows, adder, sum, count: 0 };
     let keep_hashes = hashing.word_ngrams > 1;
     for token in tokens {
         let is_word = if hashing.maxn == 0 {
@@ -270,7 +272,7 @@ fn word(
     entries: &[u8],
     token: Token<'_>,
     bracketed: &mut Vec<u8>,
-    out: &mut Blocks<'_, impl FnMut(&[u32])>,
+    out: &mut Blocks<'_>,
 ) -> bool {
     match dictionary.find(entries, token) {
         Some(entry) if entry < dictionary.words => out.push(entry),
@@ -327,15 +329,17 @@ fn continues(byte: u8) -> bool {
 }
 
 /// Collects rows into blocks.
-struct Blocks<'b, F> {
+struct Blocks<'b> {
     rows: &'b mut Vec<u32>,
-    sum: F,
+    adder: &'b Adder<'b>,
+    sum: &'b mut [f32],
     count: u64,
 }
 
-impl<F: FnMut(&[u32])> Blocks<'_, F> {
+impl Blocks<'_> {
     #[inline]
     fn push(&mut self, row: u32) {
+        self.adder.expect(row);
         self.rows.push(row);
         self.count += 1;
         if self.rows.len() >= 2 * BLOCK {
@@ -366,7 +370,7 @@ impl<F: FnMut(&[u32])> Blocks<'_, F> {
     }
 
     fn flush(&mut self) {
-        (self.sum)(self.rows);
+        self.adder.add(self.rows, self.sum);
         self.rows.clear();
     }
 

@@ -19,6 +19,8 @@ pub const MAX_DECODED_BYTES: u64 = 64 << 20;
 const LANES: usize = 16;
 /// Rows that are multiplied at once: a product is a chain of additions, each waiting for the one before.
 const PRODUCTS: usize = 8;
+/// Bytes that come from memory together.
+const CACHE_LINE: usize = 64;
 /// Values of a code.
 const CODES: usize = 256;
 
@@ -81,6 +83,63 @@ impl Cell for [u8; 4] {
     }
 }
 
+/// See [`Matrix::adder`].
+pub(crate) struct Adder<'m> {
+    cells: Cells<'m>,
+    columns: usize,
+}
+
+enum Cells<'m> {
+    Bytes(&'m [[u8; 4]]),
+    Floats(&'m [f32]),
+    Quantised(&'m Quantised, &'m [u8]),
+}
+
+impl Adder<'_> {
+    /// Has a row fetched from memory, since it will be added soon.
+    #[inline]
+    pub(crate) fn expect(&self, row: u32) {
+        let start = row as usize * self.columns;
+        match self.cells {
+            Cells::Bytes(cells) => prefetch(cells.get(start..start + self.columns).unwrap_or_default()),
+            Cells::Floats(cells) => prefetch(cells.get(start..start + self.columns).unwrap_or_default()),
+            Cells::Quantised(..) => {}
+        }
+    }
+
+    /// Adds rows to `sum`, one after the other. Rows that are not there add nothing.
+    pub(crate) fn add(&self, rows: &[u32], sum: &mut [f32]) {
+        match self.cells {
+            Cells::Bytes(cells) => add_rows(cells, rows, sum),
+            Cells::Floats(cells) => add_rows(cells, rows, sum),
+            Cells::Quantised(quantised, blob) => {
+                let codes = blob.get(quantised.codes.clone()).unwrap_or_default();
+                for row in rows {
+                    let norm = quantised.norm(blob, *row as usize);
+                    let columns = sum.chunks_mut(quantised.part_columns);
+                    for (sum, part) in columns.zip(quantised.row(codes, *row as usize)) {
+                        for (sum, cell) in sum.iter_mut().zip(part) {
+                            *sum += norm * cell;
+                        }
+                    }
+                }
+            }
+        }
+    }
+}
+
+/// Asks for the cache lines of `cells`.
+#[inline]
+fn prefetch<C>(cells: &[C]) {
+    #[cfg(target_arch = "x86_64")]
+    for line in cells.chunks(CACHE_LINE / 4).map(<[C]>::as_ptr).chain(cells.last().map(std::ptr::from_ref)) {
+        // SAFETY: the instruction reads nothing that the program sees, and faults at no address.
+        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.cast()) };
+    }
+    #[cfg(not(target_arch = "x86_64"))]
+    let _ = cells;
+}
+
 impl Matrix {
     pub(crate) fn read_dense(reader: &mut Reader<'_>, section: &'static str) -> Result<Self, ModelError> {
         let rows = reader.count(section, "its number of rows")?;
@@ -121,26 +180,14 @@ impl Matrix {
         Ok(Self { rows, columns, form })
     }
 
-    /// Adds rows to `sum`, one after the other. Rows that are not there add nothing.
-    pub(crate) fn add_rows(&self, blob: &[u8], rows: &[u32], sum: &mut [f32]) {
-        match &self.form {
-            Form::Dense { bytes } => {
-                add_rows(blob.get(bytes.clone()).unwrap_or_default().as_chunks().0, rows, sum);
-            }
-            Form::Decoded { cells, .. } => add_rows(cells, rows, sum),
-            Form::Quantised(quantised) => {
-                let codes = blob.get(quantised.codes.clone()).unwrap_or_default();
-                for row in rows {
-                    let norm = quantised.norm(blob, *row as usize);
-                    let columns = sum.chunks_mut(quantised.part_columns);
-                    for (sum, part) in columns.zip(quantised.row(codes, *row as usize)) {
-                        for (sum, cell) in sum.iter_mut().zip(part) {
-                            *sum += norm * cell;
-                        }
-                    }
-                }
-            }
-        }
+    /// The rows, to be added up.
+    pub(crate) fn adder<'m>(&'m self, blob: &'m [u8]) -> Adder<'m> {
+        let cells = match &self.form {
+            Form::Dense { bytes } => Cells::Bytes(blob.get(bytes.clone()).unwrap_or_default().as_chunks().0),
+            Form::Decoded { cells, .. } => Cells::Floats(cells),
+            Form::Quantised(quantised) => Cells::Quantised(quantised, blob),
+        };
+        Adder { cells, columns: self.columns }
     }
 
     /// The product of one row with `vector`.

@@ -182,10 +182,16 @@ impl Model {
         hidden.clear();
         hidden.resize(self.input.columns, 0.0);
         let entries = self.dictionary.entries(blob);
-        let count =
-            features::rows(&self.hashing, &self.dictionary, entries, tokens.into_iter(), features, |rows| {
-                self.input.add_rows(blob, rows, hidden);
-            });
+        let adder = self.input.adder(blob);
+        let count = features::rows(
+            &self.hashing,
+            &self.dictionary,
+            entries,
+            tokens.into_iter(),
+            features,
+            &adder,
+            hidden,
+        );
         if count == 0 {
             return predictions;
         }
