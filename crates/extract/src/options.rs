@@ -98,10 +98,10 @@ impl ExtractError {
     /// A short, stable name for counting.
     pub fn reason(self) -> &'static str {
         match self {
-            Self::TooLarge { .. } => "page_too_large",
-            Self::TooManyNodes { .. } => "too_many_nodes",
-            Self::TooTangled => "too_tangled",
-            Self::TooMuchText => "too_much_text",
+            Self::TooLarge { .. } => "page too large",
+            Self::TooManyNodes { .. } => "too many nodes",
+            Self::TooTangled => "too tangled",
+            Self::TooMuchText => "too much text",
         }
     }
 }

@@ -36,6 +36,8 @@ pub struct Params {
     comments: bool,
     /// Whether bylines and dates do (version 2.0.1 only).
     post_meta: bool,
+    /// Whether elements with a class like `hidden` do (version 2.0.1 only).
+    hidden_elements: bool,
     /// Elements to leave out, as CSS selectors.
     skip_elements: Vec<String>,
     /// Keep documents without any text; otherwise they are dropped.
@@ -58,6 +60,7 @@ impl Default for Params {
             noscript: options.noscript,
             comments: options.comments,
             post_meta: options.post_meta,
+            hidden_elements: options.hidden_elements,
             skip_elements: options.skip_elements,
             keep_empty: false,
         }
@@ -102,6 +105,7 @@ impl Params {
             noscript: self.noscript,
             comments: self.comments,
             post_meta: self.post_meta,
+            hidden_elements: self.hidden_elements,
             skip_elements: self.skip_elements.clone(),
             ..Options::default()
         }
@@ -169,11 +173,11 @@ fn content(body: &Body) -> Result<Content, Verdict> {
     let declared = body.content_type.as_deref().map(|t| t.split(';').next().unwrap_or_default().trim());
     match declared {
         None | Some("") => {
-            let first = body.bytes.get(..body.bytes.len().min(512)).unwrap_or_default();
-            // UTF-16 has NULs, and a byte order mark that says so.
-            let is_utf16 = first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]);
-            let is_binary = first.contains(&0) && !is_utf16;
-            if is_binary { Err(Verdict::dropped("not text")) } else { Ok(Content::Html) }
+            if is_binary(&body.bytes) {
+                Err(Verdict::dropped("not text"))
+            } else {
+                Ok(Content::Html)
+            }
         }
         Some(kind) if ["text/html", "application/xhtml+xml"].iter().any(|k| kind.eq_ignore_ascii_case(k)) => {
             Ok(Content::Html)
@@ -181,6 +185,29 @@ fn content(body: &Body) -> Result<Content, Verdict> {
         Some(kind) if kind.eq_ignore_ascii_case("text/plain") => Ok(Content::Plain),
         Some(_) => Err(Verdict::dropped("content type")),
     }
+}
+
+/// How files begin that are no text, though they may show no NUL for a while (MIME Sniffing Standard, 6 and 7).
+const MAGICS: [&[u8]; 11] = [
+    b"%PDF-",
+    b"GIF8",
+    b"\x89PNG\r\n\x1a\n",
+    b"\xff\xd8\xff",
+    b"PK\x03\x04",
+    b"\x1f\x8b\x08",
+    b"Rar!\x1a\x07",
+    b"BZh",
+    b"ID3",
+    b"OggS",
+    b"wOF",
+];
+
+/// Whether a body of unknown type is plainly no text.
+fn is_binary(bytes: &[u8]) -> bool {
+    let first = bytes.get(..bytes.len().min(512)).unwrap_or_default();
+    // UTF-16 has NULs, and a byte order mark that says so.
+    let is_utf16 = first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]);
+    MAGICS.iter().any(|magic| first.starts_with(magic)) || (first.contains(&0) && !is_utf16)
 }
 
 /// The `charset` parameter of a content type.
@@ -205,7 +232,9 @@ mod tests {
         check_page(step, Some("text/plain"), b"a <b>", "keep: a <b>");
         check_page(step, Some("image/png"), b"\x89PNG", "drop: content type");
         check_page(step, None, b"<p>a", "keep: a");
-        check_page(step, None, b"GIF89a\0\0", "drop: not text");
+        check_page(step, None, b"a\0b", "drop: not text");
+        check_page(step, None, b"%PDF-1.4 x", "drop: not text");
+        check_page(step, None, b"\xff\xfea\0", "keep: a");
         check_page(step, Some("text/html"), b"<script>1</script>", "drop: no text");
         check_page("extract_text: {keep_empty: true}", Some("text/html"), b"", "keep: ");
     }
@@ -214,7 +243,28 @@ mod tests {
     fn charsets() {
         let latin = b"<p>gr\xfcn";
         check_page("extract_text: {}", Some("text/html; charset=\"ISO-8859-1\""), latin, "keep: gr\u{fc}n");
-        check_page("extract_text: {charset: dclm}", Some("text/html; charset=ISO-8859-1"), latin, "broken: charset");
+        check_page(
+            "extract_text: {charset: dclm}",
+            Some("text/html; charset=ISO-8859-1"),
+            latin,
+            "broken: charset",
+        );
+    }
+
+    #[test]
+    fn options() {
+        let page = b"<div><p>a<p class=spinner>b<p class=hidden>c";
+        check_page("extract_text: {}", Some("text/html"), page, "keep: a\n\nb");
+        check_page("extract_text: {version: 2.0.1}", Some("text/html"), page, "keep: a");
+        let shown = "extract_text: {version: 2.0.1, hidden_elements: true}";
+        check_page(shown, Some("text/html"), page, "keep: a\n\nc");
+        check_page("extract_text: {skip_elements: [.spinner]}", Some("text/html"), page, "keep: a");
+    }
+
+    #[test]
+    fn bombs_are_broken() {
+        let bomb = "<b>".repeat(2_100_000);
+        check_page("extract_text: {}", Some("text/html"), bomb.as_bytes(), "broken: too many nodes");
     }
 
     #[test]
