@@ -7,10 +7,12 @@
 mod c4;
 mod fineweb;
 mod gopher;
+mod gopher_repetition;
 
 pub use c4::{BadWords, C4, C4Quality};
 pub use fineweb::FineWeb;
 pub use gopher::Gopher;
+pub use gopher_repetition::GopherRepetition;
 
 use crate::python::is_blank;
 

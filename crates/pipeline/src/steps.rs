@@ -42,6 +42,7 @@ steps! {
     line_length_filter::LineLengthFilter,
     alphanumeric_char_ratio_filter::AlphanumericCharRatioFilter,
     gopher_quality_filter::GopherQualityFilter,
+    gopher_repetition_filter::GopherRepetitionFilter,
     fineweb_quality_filter::FinewebQualityFilter,
     c4_quality_filter::C4QualityFilter,
     c4_badwords_filter::C4BadwordsFilter,

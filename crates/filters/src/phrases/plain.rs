@@ -1,7 +1,7 @@
 //! Phrases of letters, and of the one pattern that phrases have by accident: a full stop.
 
 use super::{Location, Syntax};
-use crate::python::{fold, is_space};
+use crate::python::{fold, is_space, is_word_boundary};
 use aho_corasick::AhoCorasick;
 use std::borrow::Cow;
 
@@ -60,6 +60,21 @@ impl Plain {
         None
     }
 
+    /// Whether a phrase stands at some place of a text, between word boundaries if so asked.
+    pub(super) fn is_in(&self, text: &str, location: Location, whole_words: bool) -> bool {
+        let starts = text.char_indices().map(|(at, _)| at).chain([text.len()]);
+        let starts = starts.take(if location == Location::Prefix { 1 } else { usize::MAX });
+        let bounded = |at| !whole_words || is_word_boundary(text, at);
+        starts.filter(|start| bounded(*start)).any(|start| {
+            let rest = text.get(start..).unwrap_or_default();
+            self.phrases.iter().filter_map(|phrase| self.len_at(phrase, rest)).any(|len| {
+                // Python's `$` also matches before a newline at the very end.
+                let ends = || matches!(rest.get(len..), Some("" | "\n"));
+                (location != Location::Suffix || ends()) && bounded(start + len)
+            })
+        })
+    }
+
     pub(super) fn delete<'t>(&self, line: &'t str, location: Location) -> Cow<'t, str> {
         let mut out = String::new();
         let (mut copied, mut from) = (0, 0);
@@ -79,21 +94,24 @@ impl Plain {
 
     /// The byte length of the first phrase that stands at the start of `rest`.
     fn match_at(&self, rest: &str, to_end: bool) -> Option<usize> {
-        self.phrases.iter().find_map(|phrase| {
-            let mut chars = rest.chars();
-            for item in phrase {
-                let char = chars.next()?;
-                let fits = match item {
-                    Item::Any => char != '\n',
-                    Item::Char(wanted) => *wanted == if self.ignore_case { fold(char) } else { char },
-                };
-                if !fits {
-                    return None;
-                }
+        let mut lens = self.phrases.iter().filter_map(|phrase| self.len_at(phrase, rest));
+        lens.find(|len| !to_end || *len == rest.len())
+    }
+
+    /// The byte length of a phrase if it stands at the start of `rest`.
+    fn len_at(&self, phrase: &[Item], rest: &str) -> Option<usize> {
+        let mut chars = rest.chars();
+        for item in phrase {
+            let char = chars.next()?;
+            let fits = match item {
+                Item::Any => char != '\n',
+                Item::Char(wanted) => *wanted == if self.ignore_case { fold(char) } else { char },
+            };
+            if !fits {
+                return None;
             }
-            let left = chars.as_str();
-            (!to_end || left.is_empty()).then_some(rest.len() - left.len())
-        })
+        }
+        Some(rest.len() - chars.as_str().len())
     }
 
     /// Parts that a text must have to match, one for each phrase: the longest run of ASCII that no other character folds to.
@@ -119,6 +137,6 @@ fn certain_part(phrase: &[Item]) -> String {
 }
 
 /// Whether a pattern has no other special character than the full stop.
-fn is_plain(pattern: &str) -> bool {
+pub(super) fn is_plain(pattern: &str) -> bool {
     pattern == "{" || !pattern.contains(['^', '$', '*', '+', '?', '[', ']', '\\', '|', '(', ')', '{'])
 }
