@@ -1,8 +1,14 @@
 //! What DCLM, Gopher, C4, RefinedWeb and FineWeb measure and change in a text. Pure; knows no Document.
 //!
 //! Reading order: [`Text`] (a text and what was measured on it), [`survey`] (one pass that counts words and lines), [`repetition`]
-//! (Gopher's tests), [`words`] (Unicode's words), [`lines`] (what changes a text line by line), [`python`] (Python's notion of
-//! characters, which all rules are written in).
+//! (Gopher's tests), [`words`] (Unicode's words), [`lines`] (what changes a text line by line), [`phrases`] (boilerplate), [`urls`]
+//! (of pages and within texts), [`datatrove`] (FineWeb's filters), [`python`] (Python's notion of characters, which all rules are
+//! written in).
+//!
+//! **Exactness.** What DCLM's code says of a text is said here: characters are Python 3.11's, words are fastText's, `uniseg`'s or
+//! `str.split()`'s, shares are compared in the same floating-point operations. **Failure.** Nothing fails on a text; lists and patterns
+//! of users are refused when they are built. **Cost.** Linear in the text, without an allocation per word; buffers that outlive a text are
+//! the caller's ([`repetition::Scratch`]).
 
 pub mod datatrove;
 pub mod latex;

@@ -1,10 +1,12 @@
 //! URLs: those of pages, judged by their words and hosts, and those within texts, taken out.
 
+mod blocklist;
 mod host;
 mod list;
 mod removal;
 mod set;
 
+pub use blocklist::{Blocked, Blocklist};
 pub use host::{HostError, bare_host, netloc};
 pub use list::{Case, WordList};
 pub use removal::UrlRemover;

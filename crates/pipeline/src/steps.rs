@@ -21,6 +21,7 @@ steps! {
     random_sampling_filter::RandomSamplingFilter,
     // URLs
     url_substring_filter::UrlSubstringFilter,
+    url_blocklist_filter::UrlBlocklistFilter,
     url_removal_modifier::UrlRemovalModifier,
     // Language and quality
     detect_lang_whole_page_enricher::DetectLangWholePageEnricher,
