@@ -9,6 +9,7 @@ use std::ops::Range;
 
 use crate::ModelError;
 use crate::features::Pruned;
+use crate::prefetch::prefetch;
 use crate::reader::Reader;
 use crate::tokens::{Token, hash};
 
@@ -135,6 +136,14 @@ impl Dictionary {
     /// The bytes of the entries, to be handed to [`find`](Self::find).
     pub(crate) fn entries<'b>(&self, blob: &'b [u8]) -> &'b [u8] {
         blob.get(self.entries.clone()).unwrap_or_default()
+    }
+
+    /// Has the place of a word in the table fetched from memory, since it will be looked up soon.
+    #[inline]
+    pub(crate) fn expect(&self, token: Token<'_>) {
+        prefetch(
+            self.slots.get(self.start(token.hash)..).and_then(|slots| slots.get(..1)).unwrap_or_default(),
+        );
     }
 
     /// The number of the entry that is this word or label.

@@ -26,6 +26,10 @@ const NGRAM_FACTOR: u64 = 116_049_371;
 const MAX_N: u32 = 255;
 /// Rows that are summed in one go: few enough for their first-level cache lines, many enough to wait for memory together.
 const BLOCK: usize = 128;
+/// Words that are looked at together.
+const AHEAD: usize = 16;
+/// Buckets of n-grams that are looked up together.
+const WAITING: usize = 64;
 /// A scratch buffer beyond this many words is given back after the text that needed it.
 const KEPT_WORDS: usize = 1 << 20;
 
@@ -92,8 +96,19 @@ pub(crate) enum Pruned {
     No,
     /// None are.
     All,
-    /// These are: a table from bucket to row, open-addressed, at most half full.
-    To { slots: Box<[(u32, u32)]>, shift: u32, rows: u32 },
+    /// These are.
+    To(Kept),
+}
+
+/// A table from bucket to row, open-addressed, at most half full, and a bit for each of sixteen times as many places, which
+/// says of most buckets that are not there that they are not.
+pub(crate) struct Kept {
+    slots: Box<[(u32, u32)]>,
+    bits: Box<[u64]>,
+    /// How far a spread bucket is shifted to give a slot.
+    shift: u32,
+    /// One more than the highest row.
+    rows: u32,
 }
 
 const FREE: u32 = u32::MAX;
@@ -108,49 +123,22 @@ impl Pruned {
         if pairs.is_empty() {
             return Ok(Self::All);
         }
-        let bits = (size * 2).next_power_of_two().ilog2();
-        let shift = 32_u32.saturating_sub(bits);
-        let mut slots = vec![(FREE, 0); 1 << bits].into_boxed_slice();
-        let mut rows = 0;
+        let slots = (size * 2).next_power_of_two().max(64);
+        let mut kept = Kept {
+            slots: vec![(FREE, 0); slots as usize].into_boxed_slice(),
+            bits: vec![0; slots as usize / 8].into_boxed_slice(),
+            shift: 32_u32.saturating_sub(slots.ilog2()),
+            rows: 0,
+        };
         for pair in pairs {
             let pair = u64::from_le_bytes(*pair);
             let (bucket, row) = (pair as i32, (pair >> 32) as i32);
             let (Ok(bucket), Ok(row)) = (u32::try_from(bucket), u32::try_from(row)) else {
                 return Err(reader.corrupt(SECTION, format!("n-gram {bucket} has row {row}")));
             };
-            rows = rows.max(row + 1);
-            let mut at = slot(bucket, shift);
-            // A bucket that is listed twice has its last row, as in a map that is assigned to.
-            while let Some(slot) = slots.get_mut(at) {
-                if slot.0 == FREE || slot.0 == bucket {
-                    *slot = (bucket, row);
-                    break;
-                }
-                at = (at + 1) & (slots.len() - 1);
-            }
+            kept.insert(bucket, row);
         }
-        Ok(Self::To { slots, shift, rows })
-    }
-
-    #[inline]
-    fn row(&self, bucket: u32) -> Option<u32> {
-        match self {
-            Self::No => Some(bucket),
-            Self::All => None,
-            Self::To { slots, shift, .. } => {
-                let mut at = slot(bucket, *shift);
-                loop {
-                    let (key, row) = *slots.get(at)?;
-                    if key == bucket {
-                        return Some(row);
-                    }
-                    if key == FREE {
-                        return None;
-                    }
-                    at = (at + 1) & (slots.len() - 1);
-                }
-            }
-        }
+        Ok(Self::To(kept))
     }
 
     /// Rows that n-grams can have, given the number of buckets.
@@ -158,7 +146,7 @@ impl Pruned {
         match self {
             Self::No => buckets,
             Self::All => 0,
-            Self::To { rows, .. } => *rows,
+            Self::To(kept) => kept.rows,
         }
     }
 
@@ -168,15 +156,62 @@ impl Pruned {
 
     pub(crate) fn bytes(&self) -> usize {
         match self {
-            Self::To { slots, .. } => size_of_val(&**slots),
+            Self::To(kept) => size_of_val(&*kept.slots) + size_of_val(&*kept.bits),
             _ => 0,
         }
     }
 }
 
-#[inline]
-fn slot(bucket: u32, shift: u32) -> usize {
-    (u64::from(bucket.wrapping_mul(SPREAD)) >> shift) as usize
+impl Kept {
+    fn insert(&mut self, bucket: u32, row: u32) {
+        self.rows = self.rows.max(row + 1);
+        let (word, bit) = self.bit(bucket);
+        if let Some(word) = self.bits.get_mut(word) {
+            *word |= bit;
+        }
+        let mut at = self.slot(bucket);
+        // A bucket that is listed twice has its last row, as in a map that is assigned to.
+        while let Some(slot) = self.slots.get_mut(at) {
+            if slot.0 == FREE || slot.0 == bucket {
+                *slot = (bucket, row);
+                return;
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+    }
+
+    #[inline]
+    fn slot(&self, bucket: u32) -> usize {
+        (u64::from(bucket.wrapping_mul(SPREAD)) >> self.shift) as usize
+    }
+
+    /// Eight bits for each slot.
+    #[inline]
+    fn bit(&self, bucket: u32) -> (usize, u64) {
+        let spread = u64::from(bucket.wrapping_mul(SPREAD)) << 3 >> self.shift;
+        ((spread / 64) as usize, 1 << (spread % 64))
+    }
+
+    #[inline]
+    fn may_have(&self, bucket: u32) -> bool {
+        let (word, bit) = self.bit(bucket);
+        self.bits.get(word).is_some_and(|word| word & bit != 0)
+    }
+
+    #[inline]
+    fn row(&self, bucket: u32) -> Option<u32> {
+        let mut at = self.slot(bucket);
+        loop {
+            let (key, row) = *self.slots.get(at)?;
+            if key == bucket {
+                return Some(row);
+            }
+            if key == FREE {
+                return None;
+            }
+            at = (at + 1) & (self.slots.len() - 1);
+        }
+    }
 }
 
 /// Buffers that one text after the other uses.
@@ -202,7 +237,7 @@ pub(crate) fn rows<'t>(
     hashing: &Hashing,
     dictionary: &Dictionary,
     entries: &[u8],
-    tokens: impl Iterator<Item = Token<'t>>,
+    tokens: impl IntoIterator<Item = Token<'t>>,
     buffers: &mut Buffers,
     adder: &Adder<'_>,
     sum: &mut [f32],
@@ -212,44 +247,63 @@ pub(crate) fn rows<'t>(
     rows.clear();
     let mut out = Blocks { rows, adder, sum, count: 0 };
     let keep_hashes = hashing.word_ngrams > 1;
-    for token in tokens {
-        let is_word = if hashing.maxn == 0 {
-            match dictionary.find(entries, token) {
-                Some(entry) if entry < dictionary.words => {
-                    out.push(entry);
-                    true
-                }
-                Some(_) => false,
-                None => !token.bytes.starts_with(LABEL_PREFIX),
+    let mut tokens = tokens.into_iter();
+    let mut ended = false;
+    while !ended {
+        // Some words are looked at together, so that their places in the table are on the way when they are looked up.
+        let mut ahead = [Token { bytes: &[], hash: 0 }; AHEAD];
+        let mut filled = 0;
+        for place in &mut ahead {
+            let Some(token) = tokens.next() else {
+                ended = true;
+                break;
+            };
+            *place = token;
+            filled += 1;
+            if hashing.maxn == 0 {
+                dictionary.expect(token);
             }
-        } else if let Some(cached) = cache.find(token) {
-            out.extend(cached.rows);
-            cached.is_word
-        } else {
-            let before = out.begin_word();
-            let is_word = word(hashing, dictionary, entries, token, bracketed, &mut out);
-            if let Some(rows) = out.since(before) {
-                cache.put(token, Cached { is_word, rows });
+            if token.is_eos() {
+                ended = true;
+                break;
             }
-            is_word
-        };
-        if is_word && keep_hashes {
-            hashes.push(token.hash);
         }
-        if token.is_eos() {
-            break;
+        for token in ahead.into_iter().take(filled) {
+            let is_word = if hashing.maxn == 0 {
+                match dictionary.find(entries, token) {
+                    Some(entry) if entry < dictionary.words => {
+                        out.push(entry);
+                        true
+                    }
+                    Some(_) => false,
+                    None => !token.bytes.starts_with(LABEL_PREFIX),
+                }
+            } else if let Some(cached) = cache.find(token) {
+                out.extend(cached.rows);
+                cached.is_word
+            } else {
+                let before = out.begin_word();
+                let is_word = word(hashing, dictionary, entries, token, bracketed, &mut out);
+                if let Some(rows) = out.since(before) {
+                    cache.put(token, Cached { is_word, rows });
+                }
+                is_word
+            };
+            if is_word && keep_hashes {
+                hashes.push(token.hash);
+            }
         }
     }
     if keep_hashes {
+        let mut grams = Grams::new(dictionary);
         for (at, first) in hashes.iter().enumerate() {
             let mut hash = signed(*first);
             for next in hashes.iter().skip(at + 1).take(hashing.word_ngrams as usize - 1) {
                 hash = hash.wrapping_mul(NGRAM_FACTOR).wrapping_add(signed(*next));
-                if let Some(row) = dictionary.pruned.row(hashing.bucket.of(hash)) {
-                    out.push(dictionary.words + row);
-                }
+                grams.push(hashing.bucket.of(hash), &mut out);
             }
         }
+        grams.finish(&mut out);
     }
     let count = out.finish();
     if hashes.capacity() > KEPT_WORDS {
@@ -287,6 +341,7 @@ fn word(
     bracketed.push(b'<');
     bracketed.extend_from_slice(token.bytes);
     bracketed.push(b'>');
+    let mut grams = Grams::new(dictionary);
     let mut left = &bracketed[..];
     let mut is_first = true;
     while let [head, rest @ ..] = left {
@@ -303,11 +358,8 @@ fn word(
                     after.next();
                 }
                 let lone_bracket = n == 1 && (is_first || after.as_slice().is_empty());
-                if n >= hashing.minn
-                    && !lone_bracket
-                    && let Some(row) = dictionary.pruned.row(hashing.bucket.of(u64::from(hash)))
-                {
-                    out.push(dictionary.words + row);
+                if n >= hashing.minn && !lone_bracket {
+                    grams.push(hashing.bucket.of(u64::from(hash)), out);
                 }
                 n += 1;
             }
@@ -315,11 +367,58 @@ fn word(
         is_first = false;
         left = rest;
     }
+    grams.finish(out);
     if bracketed.capacity() > KEPT_WORDS {
         bracketed.clear();
         bracketed.shrink_to(KEPT_WORDS);
     }
     true
+}
+
+/// The buckets of n-grams on their way to rows. In a pruned model most have none, which no branch can foresee: so those that may have one
+/// are collected without a branch, and looked up together.
+struct Grams<'d> {
+    dictionary: &'d Dictionary,
+    waiting: [u32; WAITING],
+    filled: usize,
+}
+
+impl<'d> Grams<'d> {
+    fn new(dictionary: &'d Dictionary) -> Self {
+        Self { dictionary, waiting: [0; WAITING], filled: 0 }
+    }
+
+    #[inline]
+    fn push(&mut self, bucket: u32, out: &mut Blocks<'_>) {
+        match &self.dictionary.pruned {
+            Pruned::No => out.push(self.dictionary.words + bucket),
+            Pruned::All => {}
+            Pruned::To(kept) => {
+                if let Some(place) = self.waiting.get_mut(self.filled) {
+                    *place = bucket;
+                }
+                self.filled += usize::from(kept.may_have(bucket));
+                if self.filled == WAITING {
+                    self.look_up(kept, out);
+                }
+            }
+        }
+    }
+
+    fn look_up(&mut self, kept: &Kept, out: &mut Blocks<'_>) {
+        for bucket in self.waiting.iter().take(self.filled) {
+            if let Some(row) = kept.row(*bucket) {
+                out.push(self.dictionary.words + row);
+            }
+        }
+        self.filled = 0;
+    }
+
+    fn finish(mut self, out: &mut Blocks<'_>) {
+        if let Pruned::To(kept) = &self.dictionary.pruned {
+            self.look_up(kept, out);
+        }
+    }
 }
 
 /// Whether a byte goes on with a UTF-8 sequence.

@@ -31,6 +31,7 @@ mod heap;
 mod loss;
 mod matrix;
 mod model;
+mod prefetch;
 pub mod preprocess;
 mod reader;
 pub mod tokens;

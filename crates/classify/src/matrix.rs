@@ -11,6 +11,7 @@
 use std::ops::Range;
 
 use crate::ModelError;
+use crate::prefetch::prefetch;
 use crate::reader::Reader;
 
 /// Quantised matrices are written out up to this size: some 160,000 rows of 100 columns.
@@ -19,8 +20,6 @@ pub const MAX_DECODED_BYTES: u64 = 64 << 20;
 const LANES: usize = 16;
 /// Rows that are multiplied at once: a product is a chain of additions, each waiting for the one before.
 const PRODUCTS: usize = 8;
-/// Bytes that come from memory together.
-const CACHE_LINE: usize = 64;
 /// Values of a code.
 const CODES: usize = 256;
 
@@ -128,18 +127,6 @@ impl Adder<'_> {
     }
 }
 
-/// Asks for the cache lines of `cells`.
-#[inline]
-fn prefetch<C>(cells: &[C]) {
-    #[cfg(target_arch = "x86_64")]
-    for line in cells.chunks(CACHE_LINE / 4).map(<[C]>::as_ptr).chain(cells.last().map(std::ptr::from_ref)) {
-        // SAFETY: the instruction reads nothing that the program sees, and faults at no address.
-        unsafe { std::arch::x86_64::_mm_prefetch::<{ std::arch::x86_64::_MM_HINT_T0 }>(line.cast()) };
-    }
-    #[cfg(not(target_arch = "x86_64"))]
-    let _ = cells;
-}
-
 impl Matrix {
     pub(crate) fn read_dense(reader: &mut Reader<'_>, section: &'static str) -> Result<Self, ModelError> {
         let rows = reader.count(section, "its number of rows")?;
@@ -151,6 +138,7 @@ impl Matrix {
     pub(crate) fn read_quantised(
         reader: &mut Reader<'_>,
         blob: &[u8],
+        max_decoded: u64,
         role: Role,
         section: &'static str,
     ) -> Result<Self, ModelError> {
@@ -172,7 +160,7 @@ impl Matrix {
         let quantised = Quantised { codes, parts, part_columns, centroids, norms };
         let columns = columns as usize;
         let cells = rows.saturating_mul(columns as u64);
-        let form = if cells.saturating_mul(4) <= MAX_DECODED_BYTES {
+        let form = if cells.saturating_mul(4) <= max_decoded {
             quantised.decode(blob, columns, rows as usize, role)
         } else {
             Form::Quantised(quantised)

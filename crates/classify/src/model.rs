@@ -9,7 +9,7 @@ use std::sync::Arc;
 use crate::dictionary::Dictionary;
 use crate::features::{self, Hashing, LABEL_PREFIX, Modulus};
 use crate::loss::{self, Loss, Tree};
-use crate::matrix::{Matrix, Role};
+use crate::matrix::{MAX_DECODED_BYTES, Matrix, Role};
 use crate::reader::Reader;
 use crate::tokens::{Token, tokens};
 use crate::{Blob, ModelError};
@@ -64,6 +64,11 @@ impl Model {
     /// Reads a `.bin` or `.ftz` file. Nothing is allocated for a size that the file does not back with bytes, but for a quantised
     /// matrix that is written out, which is bounded by [`MAX_DECODED_BYTES`](crate::MAX_DECODED_BYTES).
     pub fn load(blob: Blob) -> Result<Self, ModelError> {
+        Self::load_decoding(blob, MAX_DECODED_BYTES)
+    }
+
+    /// The same with another bound for matrices that are written out.
+    fn load_decoding(blob: Blob, max_decoded: u64) -> Result<Self, ModelError> {
         let shared = blob.clone();
         let bytes = (*shared).as_ref();
         let mut reader = Reader::new(bytes);
@@ -72,7 +77,7 @@ impl Model {
 
         let quantised = reader.bool("the input matrix")?;
         let input = if quantised {
-            Matrix::read_quantised(&mut reader, bytes, Role::Input, "the input matrix")?
+            Matrix::read_quantised(&mut reader, bytes, max_decoded, Role::Input, "the input matrix")?
         } else if dictionary.pruned.is_pruned() {
             // Files written by a version of 2017 that fastText itself refuses (its issue 332).
             return Err(ModelError::Unsupported("it is pruned and not quantised; fetch a newer file".into()));
@@ -93,7 +98,7 @@ impl Model {
 
         let output_quantised = reader.bool("the output matrix")?;
         let output = if quantised && output_quantised {
-            Matrix::read_quantised(&mut reader, bytes, Role::Output, "the output matrix")?
+            Matrix::read_quantised(&mut reader, bytes, max_decoded, Role::Output, "the output matrix")?
         } else {
             Matrix::read_dense(&mut reader, "the output matrix")?
         };
@@ -183,15 +188,8 @@ impl Model {
         hidden.resize(self.input.columns, 0.0);
         let entries = self.dictionary.entries(blob);
         let adder = self.input.adder(blob);
-        let count = features::rows(
-            &self.hashing,
-            &self.dictionary,
-            entries,
-            tokens.into_iter(),
-            features,
-            &adder,
-            hidden,
-        );
+        let count =
+            features::rows(&self.hashing, &self.dictionary, entries, tokens, features, &adder, hidden);
         if count == 0 {
             return predictions;
         }
@@ -248,3 +246,6 @@ fn read_header(reader: &mut Reader<'_>) -> Result<(Hashing, u64, i32), ModelErro
     hashing.check(reader)?;
     Ok((hashing, dim.into(), loss))
 }
+
+#[cfg(test)]
+mod tests;
