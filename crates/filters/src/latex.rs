@@ -6,6 +6,7 @@
 use crate::lines::Edit;
 use regex::{NoExpand, Regex};
 use std::borrow::Cow;
+use std::collections::HashMap;
 use std::fmt::Write;
 
 /// The patterns, compiled.
@@ -23,11 +24,16 @@ pub struct Latex {
 /// Texts that macros grow beyond so many times their size are a bomb.
 const MAX_GROWTH: usize = 16;
 
+/// Bytes looked at for all macros together: each is a pass over the text.
+const MAX_WORK: usize = 1 << 30;
+
 /// Why macros were not expanded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 pub enum MacroError {
     #[error("macros grow the text without bound")]
     Growth,
+    #[error("too many macros for the length of the text")]
+    TooMany,
     /// DCLM takes a value for a template, in which the escape of such a character is an error.
     #[error("a macro's value is not ASCII")]
     NotAscii,
@@ -85,17 +91,25 @@ impl Latex {
     /// may have any character.
     pub fn expand_macros(&self, text: &str, fixed: bool) -> Result<Edit, MacroError> {
         let mut macros: Vec<(String, String)> = Vec::new();
+        let mut places = HashMap::new();
         for pattern in &self.macros {
             for found in pattern.captures_iter(text) {
                 let (Some(name), Some(value)) = (found.get(1), found.get(2)) else { continue };
                 if !fixed && !value.as_str().is_ascii() {
                     return Err(MacroError::NotAscii);
                 }
-                match macros.iter_mut().find(|(known, _)| known == name.as_str()) {
+                // A later definition has the value, the first the place.
+                match places.get(name.as_str()).and_then(|place: &usize| macros.get_mut(*place)) {
                     Some((_, present)) => value.as_str().clone_into(present),
-                    None => macros.push((name.as_str().to_owned(), value.as_str().to_owned())),
+                    None => {
+                        places.insert(name.as_str(), macros.len());
+                        macros.push((name.as_str().to_owned(), value.as_str().to_owned()));
+                    }
                 }
             }
+        }
+        if macros.len().saturating_mul(text.len()) > MAX_WORK {
+            return Err(MacroError::TooMany);
         }
         let mut out = text.to_owned();
         for (name, value) in &macros {
@@ -185,5 +199,10 @@ mod tests {
             "\\def\\a{".to_owned() + &"\\b ".repeat(50) + "}\n\\def\\b{" + &"\\c ".repeat(50) + "}\n";
         bomb += &("\\def\\c{".to_owned() + &"x".repeat(50) + "}\n" + &"\\a ".repeat(50));
         assert_eq!(latex.expand_macros(&bomb, true), Err(MacroError::Growth));
+        let twice = "\\def\\a{x}\n\\def\\a{y}\n\\a.";
+        assert_eq!(
+            latex.expand_macros(twice, true),
+            Ok(Edit::Changed("\\defy{x}\n\\defy{y}\ny.".to_owned()))
+        );
     }
 }
