@@ -68,8 +68,12 @@ impl Segments {
         interner.clear(16);
         tallies.clear();
         let mut all = Self::default();
-        for segment in text.split(separator) {
-            let segment = crate::python::strip(segment);
+        let mut start = 0;
+        // As `str::split` does it, with a faster search.
+        let ends = memchr::memmem::find_iter(text.as_bytes(), separator).chain([text.len()]);
+        for end in ends {
+            let segment = crate::python::strip(text.get(start..end).unwrap_or_default());
+            start = end + separator.len();
             if segment.is_empty() {
                 continue;
             }
