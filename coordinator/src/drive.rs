@@ -86,7 +86,7 @@ impl Drive {
         let manifest = publish::publish(self, stages).await?;
         self.job.set_done().await?;
         if !self.keep_intermediate {
-            self.job.delete_below("data/").await?;
+            self.job.clear_data().await?;
         }
         Ok(manifest)
     }

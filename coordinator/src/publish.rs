@@ -9,6 +9,7 @@ use gristmill_job::{
 use gristmill_pipeline::Tally;
 use gristmill_storage::{Store, StoreError, UriError};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Records read at a time.
 const PAGE: u64 = 256;
@@ -91,6 +92,8 @@ pub(crate) async fn publish(drive: &Drive, stages: Vec<StageRecord>) -> Result<M
     let mut json = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
     json.push(b'\n');
     output.put(&at("manifest.json"), json.into()).await?;
+    // What a killed publisher left half written.
+    output.sweep(&at("data/"), Duration::ZERO).await?;
     Ok(manifest)
 }
 

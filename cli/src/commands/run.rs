@@ -71,6 +71,10 @@ async fn run_job(args: &Args, recipe: Recipe, output: Uri) -> Outcome {
     place.check(&job).await?;
     if job.is_done().await.map_err(Failure::job)? {
         eprintln!("job {} is done; --overwrite runs it again", job.id);
+        if !args.keep_intermediate {
+            // The run that finished it may have been killed before it cleaned up.
+            job.clear_data().await.map_err(Failure::job)?;
+        }
         let manifest = place.manifest().await.map_err(Failure::Job)?;
         return summary(&manifest, &place.output).map_err(Failure::job);
     }

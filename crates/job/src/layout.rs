@@ -16,6 +16,7 @@ use gristmill_storage::{Created, Kind, Store, StoreError, Stores, Uri, UriError,
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
+use std::time::Duration;
 
 /// Tasks whose inputs one page holds.
 pub const PAGE: usize = 64;
@@ -155,6 +156,13 @@ impl Job {
 
     pub async fn set_done(&self) -> Result<(), JobError> {
         self.create("done.json", &serde_json::json!({ "job": self.id })).await.map(|_| ())
+    }
+
+    /// Deletes the files that passes exchanged, and what killed attempts left half written. For a job that is done.
+    pub async fn clear_data(&self) -> Result<(), JobError> {
+        self.delete_below("data/").await?;
+        self.store.sweep(&self.key(""), Duration::ZERO).await?;
+        Ok(())
     }
 
     /// Deletes everything below a path of the job. Done again after an error, it goes on.

@@ -6,6 +6,7 @@ use serde::{Deserialize, Deserializer};
 use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
+use std::cell::OnceCell;
 
 /// One document: an identity, the bytes it was fetched as (until a step turns them into text), and its record.
 ///
@@ -41,10 +42,30 @@ pub struct Fields(Vec<(String, Field)>);
 pub enum Field {
     /// Where [`Document::text`] stands in the record.
     Text,
-    /// JSON as it was read.
-    Raw(Box<RawValue>),
-    /// JSON that a step read or wrote.
+    /// JSON as it was read, and as it will be written: a step that reads a field does not touch it.
+    Raw(Raw),
+    /// JSON that a step wrote.
     Value(Value),
+}
+
+/// JSON text, parsed when somebody asks.
+#[derive(Debug)]
+pub struct Raw {
+    json: Box<RawValue>,
+    parsed: OnceCell<Option<Value>>,
+}
+
+impl Raw {
+    /// The very text of the input.
+    #[must_use]
+    pub fn get(&self) -> &str {
+        self.json.get()
+    }
+
+    /// The value; none for JSON that has no value here, such as half a surrogate pair.
+    fn value(&self) -> Option<&Value> {
+        self.parsed.get_or_init(|| serde_json::from_str(self.json.get()).ok()).as_ref()
+    }
 }
 
 /// Why a line is not a record.
@@ -103,11 +124,13 @@ impl Document {
 
     /// The identity that the record carries: its `id`, else its `WARC-Record-ID`.
     #[must_use]
-    pub fn own_id(&mut self) -> Option<String> {
-        match self.fields.value("id") {
-            Some(Value::String(id)) => return Some(id.clone()),
-            Some(Value::Null) | None => {}
-            Some(other) => return Some(other.to_string()),
+    pub fn own_id(&self) -> Option<String> {
+        match (self.fields.value("id"), self.fields.get("id")) {
+            (Some(Value::String(id)), _) => return Some(id.clone()),
+            (Some(Value::Null) | None, _) => {}
+            // A number as it was written: as a double, two long ones may be the same.
+            (Some(_), Some(Field::Raw(raw))) => return Some(raw.get().to_owned()),
+            (Some(other), _) => return Some(other.to_string()),
         }
         let metadata = self.fields.value("metadata")?;
         metadata.get("WARC-Record-ID")?.as_str().map(str::to_owned)
@@ -133,15 +156,12 @@ impl Document {
 
 impl Fields {
     /// The value of a field, parsed. Null and absent differ.
-    pub fn value(&mut self, name: &str) -> Option<&Value> {
-        let (_, field) = self.0.iter_mut().find(|(n, _)| n == name)?;
-        if let Field::Raw(raw) = field {
-            // The line was parsed before, so its parts are JSON.
-            *field = Field::Value(serde_json::from_str(raw.get()).unwrap_or(Value::Null));
-        }
-        match field {
+    #[must_use]
+    pub fn value(&self, name: &str) -> Option<&Value> {
+        match self.get(name)? {
+            Field::Raw(raw) => raw.value(),
             Field::Value(value) => Some(value),
-            Field::Text | Field::Raw(_) => None,
+            Field::Text => None,
         }
     }
 
@@ -218,7 +238,7 @@ impl Serialize for Document {
                         map.serialize_entry(name, text.as_str())?;
                     }
                 }
-                Field::Raw(raw) => map.serialize_entry(name, raw)?,
+                Field::Raw(raw) => map.serialize_entry(name, &raw.json)?,
                 Field::Value(value) => map.serialize_entry(name, value)?,
             }
         }
@@ -237,15 +257,15 @@ impl<'de> Deserialize<'de> for Document {
             fn visit_map<A: serde::de::MapAccess<'de>>(self, mut map: A) -> Result<Document, A::Error> {
                 let mut doc = Document::default();
                 while let Some(name) = map.next_key::<String>()? {
-                    let raw: Box<RawValue> = map.next_value()?;
-                    if name == "text" && raw.get().starts_with('"') {
-                        let text = serde_json::from_str(raw.get()).map_err(serde::de::Error::custom)?;
+                    let json: Box<RawValue> = map.next_value()?;
+                    if name == "text" && json.get().starts_with('"') {
+                        let text = serde_json::from_str(json.get()).map_err(serde::de::Error::custom)?;
                         doc.set_text(text);
                     } else {
                         if name == "text" {
                             doc.text = None;
                         }
-                        doc.fields.put(name, Field::Raw(raw));
+                        doc.fields.put(name, Field::Raw(Raw { json, parsed: OnceCell::new() }));
                     }
                 }
                 Ok(doc)
@@ -272,6 +292,7 @@ mod tests {
             r#"{"text":"a","n":1.0,"big":123456789012345678901234567890,"e":1e400}"#,
             r#"{"z":{"b":1,"a":[null,true, "x"]},"text":"ü\n","a":null}"#,
             r#"{"text":["not","a","string"],"id":7}"#,
+            r#"{"id":1.50,"metadata":{"n":1.50, "half":"\ud800"},"text":""}"#,
             r"{}",
         ] {
             assert_eq!(round_trip(line), line);
@@ -289,6 +310,8 @@ mod tests {
         let id = |line: &str| Document::from_json(line, || "origin".to_owned()).expect(line).id;
         assert_eq!(id(r#"{"id":"a","metadata":{"WARC-Record-ID":"<b>"}}"#), "a");
         assert_eq!(id(r#"{"id":7}"#), "7");
+        assert_eq!(id(r#"{"id":12345678901234567890123}"#), "12345678901234567890123");
+        assert_eq!(id(r#"{"id":"\ud800"}"#), "origin");
         assert_eq!(id(r#"{"id":null,"metadata":{"WARC-Record-ID":"<b>"}}"#), "<b>");
         assert_eq!(id(r#"{"metadata":"x"}"#), "origin");
     }
