@@ -3,11 +3,12 @@
 //! A block is a header of 16 bytes and a payload of at most about 32 KiB (more only for one huge note):
 //!
 //! ```text
-//! u32 payload length | u16 range | u16 zero | u64 xxh3 of the payload, seeded with the block's file offset
+//! u32 payload length | u16 range | u16 zero | u64 xxh3 of the payload, seeded with the block's file offset and range
 //! ```
 //!
 //! (numbers are little-endian everywhere). The seed makes a block that was copied from elsewhere in the file,
-//! or a read that began at the wrong offset, as visible as a flipped bit. A row in the payload is
+//! or a read that began at the wrong offset, as visible as a flipped bit; the range is in it because keys are stored
+//! less its lower bound. A row in the payload is
 //!
 //! ```text
 //! u8 tag | key delta (tag low nibble: bytes, 15 means 16) | node (tag high nibble: bytes) | [varint length, note]
@@ -48,6 +49,11 @@ pub(crate) fn range_of<K: Key>(key: K) -> usize {
 /// The smallest key of a range.
 fn lower_bound<K: Key>(range: u16) -> K {
     K::narrow(u128::from(range) << (K::BITS - RANGE_BITS))
+}
+
+/// What a block's header says of all that its rows hang on. No file has 2^48 bytes.
+fn checksum(payload: &[u8], offset: u64, range: u16) -> u64 {
+    xxh3_64_with_seed(payload, offset ^ u64::from(range) << 48)
 }
 
 /// Writes rows, which must come in order, as blocks.
@@ -128,7 +134,7 @@ impl<W: Write> Writer<W> {
         let mut header = [0_u8; HEADER];
         header[..4].copy_from_slice(&(self.payload.len() as u32).to_le_bytes());
         header[4..6].copy_from_slice(&self.range.to_le_bytes());
-        header[8..].copy_from_slice(&xxh3_64_with_seed(&self.payload, self.offset).to_le_bytes());
+        header[8..].copy_from_slice(&checksum(&self.payload, self.offset, self.range).to_le_bytes());
         self.write_raw(&header)?;
         let payload = std::mem::take(&mut self.payload);
         self.write_raw(&payload)?;
@@ -325,7 +331,7 @@ impl<K: Key, R: Read> Reader<K, R> {
         filled?;
         let mut sum = [0_u8; 8];
         sum.copy_from_slice(&header[8..]);
-        if xxh3_64_with_seed(&self.block, self.offset) != u64::from_le_bytes(sum) {
+        if checksum(&self.block, self.offset, range) != u64::from_le_bytes(sum) {
             return Err(self.corrupt("the block's checksum does not match"));
         }
         self.offset += size;

@@ -322,6 +322,23 @@ mod tests {
         assert!(per_row < 10.0, "{per_row} bytes a row");
     }
 
+    #[test]
+    fn every_bit_of_a_blocks_header_counts() {
+        let sound = write::<u64, Noted>(&keys(900, |h| h), 1 << 20);
+        let length = u32::from_le_bytes([sound[0], sound[1], sound[2], sound[3]]) as usize;
+        // The headers of the first two blocks, but for the two bytes in each that say nothing.
+        for block in [0, block::HEADER + length] {
+            for at in (0..6).chain(8..block::HEADER).map(|at| block + at) {
+                for bit in 0..8 {
+                    let mut flipped = sound.clone();
+                    flipped[at] ^= 1 << bit;
+                    let read = read::<u64>(&flipped, 0, 1);
+                    assert!(matches!(read, Err(Error::Corrupt { .. })), "bit {bit} of byte {at}");
+                }
+            }
+        }
+    }
+
     proptest! {
         #![proptest_config(ProptestConfig::with_cases(64))]
         #[test]
