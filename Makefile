@@ -25,7 +25,7 @@ quickstart: models/lid.176.ftz build ## build, pack the example pages, curate th
 	$(GRISTMILL) verify $(QUICKSTART)/output
 
 test: setup ## set up what the tests need and run all of them, the fast ones first
-	$(CARGO) test --workspace --lib --bins
+	$(CARGO) test --workspace --exclude gristmill-tests
 	$(CARGO) test -p gristmill-tests --test golden
 	$(CARGO) test -p gristmill-tests --test it
 
