@@ -31,7 +31,13 @@ impl Failure {
         if error.chain().any(is_broken_pipe) {
             return ExitCode::SUCCESS;
         }
-        let message = format!("{error:#}");
+        let mut message = error.to_string();
+        // Many errors tell their cause themselves.
+        for cause in error.chain().skip(1).map(ToString::to_string).filter(|cause| !cause.is_empty()) {
+            if !message.contains(&cause) {
+                message = format!("{message}: {cause}");
+            }
+        }
         eprintln!("gristmill: {}", message.trim_end().replace('\n', "\n  "));
         ExitCode::from(code)
     }
