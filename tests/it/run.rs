@@ -255,12 +255,12 @@ fn what_is_wrong_is_refused_before_anything_runs() {
     refused("name: x\nsteps: []\nseed: -1\n", &[], "line 3: seed");
     refused("name: x\nsteps:\n- minhash_dedup: {bands: 0, rows: 5}\n", &[], "bands is 0");
     refused("name: [x\n", &[], "line");
+    let language = "name: x\ninput: in/0.jsonl\nsteps:\n- detect_lang_whole_page_enricher: {model: fasttext}\noutput: {path: out}\n";
+    refused(language, &["--models", "nowhere"], "looked for lid.176.bin and lid.176.ftz in nowhere");
     refused(RECIPE, &["--input", "nothing/*.jsonl"], "nothing there matches");
     refused(RECIPE, &["--input", "recipe.yaml"], "the name tells no format");
     refused(RECIPE, &["--set", "steps.9.x=1"], "\"9\" is not there");
     refused(RECIPE, &["--set", "output.format=csv"], "csv");
-    let language = "name: x\ninput: in/0.jsonl\nsteps:\n- detect_lang_whole_page_enricher: {model: fasttext}\noutput: {path: out}\n";
-    refused(language, &["--models", "nowhere"], "looked for lid.176.bin and lid.176.ftz in nowhere");
     must_run(folder.path(), &[]);
     fs::write(folder.path().join("recipe.yaml"), RECIPE.replace("name: test", "name: other")).expect("write");
     let output = run(folder.path(), &[]);
