@@ -2,24 +2,25 @@
 //!
 //! ```text
 //! WORKSPACE/jobs/JOB/plan.json                       what the job does; created last, so that it is there whole
-//!                   /inputs/000000.json              the parts of the input, PAGE tasks a page
+//!                   /inputs/…                        the parts of the input that its tasks read (inputs.rs)
 //!                   /tasks/STAGE/00000000.json       a task's record: its creation is the commit
 //!                   /data/STAGE/00000000/ATTEMPT/…   an attempt's files; those of attempts that lost are orphans
 //!                   /stages/STAGE.json               a committed stage: the sum of its tasks
-//!                   /done.json                       the job is done and its dataset published
+//!                   /pages/STAGE/000000.jsonl.zst    the records of a thousand tasks that are done (pages.rs)
+//!                   /log/000000.json                 what happened to the job: paused, failed, done, … (log.rs)
+//!                   /attempts/…, /failed/…           attempts and tasks that failed (attempts.rs)
+//!                   /checkpoints/…                   how far long attempts came
 //! ```
 
-use crate::plan::{Plan, Slice};
+use crate::plan::Plan;
 use crate::record::{StageRecord, TaskRecord};
 use bytes::Bytes;
+use futures::TryStreamExt;
 use gristmill_storage::{Created, Kind, Store, StoreError, Stores, Uri, UriError, list};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
 use std::time::Duration;
-
-/// Tasks whose inputs one page holds.
-pub const PAGE: usize = 64;
 
 /// Why a job's objects could not be read or written.
 #[derive(Debug, thiserror::Error)]
@@ -46,30 +47,36 @@ impl JobError {
     }
 }
 
+/// Objects below a prefix, by path.
+#[derive(Clone)]
+pub(crate) struct Folder {
+    store: Arc<dyn Store>,
+    prefix: String,
+}
+
 /// A job's place in a workspace.
 #[derive(Clone)]
 pub struct Job {
     pub id: String,
-    store: Arc<dyn Store>,
-    prefix: String,
+    folder: Folder,
 }
 
 impl Job {
     /// The job `id` below `workspace`; it need not be there yet.
     pub fn open(stores: &Stores, workspace: &Uri, id: &str) -> Result<Self, JobError> {
-        let (store, prefix) = stores.open(&workspace.join(&format!("jobs/{id}"))?)?;
-        Ok(Self { id: id.to_owned(), store, prefix })
+        let folder = Folder::open(stores, &workspace.join(&format!("jobs/{id}"))?)?;
+        Ok(Self { id: id.to_owned(), folder })
     }
 
     #[must_use]
     pub fn store(&self) -> &Arc<dyn Store> {
-        &self.store
+        &self.folder.store
     }
 
     /// The whole key of a path below the job.
     #[must_use]
     pub fn key(&self, path: &str) -> String {
-        format!("{}/{path}", self.prefix)
+        self.folder.key(path)
     }
 
     /// Where an attempt at a task puts its files.
@@ -81,26 +88,6 @@ impl Job {
     /// The plan; none if the job was not submitted.
     pub async fn plan(&self) -> Result<Option<Plan>, JobError> {
         self.read("plan.json").await
-    }
-
-    /// Writes the plan and the parts of the input. The plan comes last: once it is there the job is whole.
-    pub async fn submit(&self, plan: &Plan, inputs: &[Vec<Slice>]) -> Result<Created, JobError> {
-        for (page, inputs) in inputs.chunks(PAGE).enumerate() {
-            self.create(&format!("inputs/{page:06}.json"), &inputs).await?;
-        }
-        self.create("plan.json", plan).await
-    }
-
-    /// The part of the input that one task of the first stage reads.
-    pub async fn inputs(&self, task: u64) -> Result<Vec<Slice>, JobError> {
-        let (page, place) = (task / PAGE as u64, (task % PAGE as u64) as usize);
-        let path = format!("inputs/{page:06}.json");
-        let mut inputs: Vec<Vec<Slice>> = self.must_read(&path).await?;
-        if place < inputs.len() {
-            return Ok(inputs.swap_remove(place));
-        }
-        let why = format!("it holds no task {task}");
-        Err(JobError::Unreadable { uri: self.store.uri(&self.key(&path)), why })
     }
 
     /// Commits a task. Of all attempts one wins; the record that counts is given back.
@@ -127,20 +114,6 @@ impl Job {
         self.must_read(&record_path(stage, task)).await
     }
 
-    /// The numbers of the tasks of a stage that are done, ascending.
-    pub async fn done_tasks(&self, stage: usize) -> Result<Vec<u64>, JobError> {
-        use futures::StreamExt;
-        let prefix = self.key(&format!("tasks/{stage}/"));
-        let mut done = Vec::new();
-        let mut entries = list(Arc::clone(&self.store), &prefix, None);
-        while let Some(entry) = entries.next().await {
-            let entry = entry?;
-            let number = entry.key.strip_prefix(&prefix).and_then(|name| name.strip_suffix(".json"));
-            done.extend(number.and_then(|n| n.parse::<u64>().ok()));
-        }
-        Ok(done)
-    }
-
     pub async fn stage(&self, stage: usize) -> Result<Option<StageRecord>, JobError> {
         self.read(&format!("stages/{stage}.json")).await
     }
@@ -149,24 +122,127 @@ impl Job {
         self.create(&format!("stages/{}.json", record.stage), record).await.map(|_| ())
     }
 
-    /// Whether the job is done and published.
-    pub async fn is_done(&self) -> Result<bool, JobError> {
-        Ok(self.read::<serde_json::Value>("done.json").await?.is_some())
-    }
-
-    pub async fn set_done(&self) -> Result<(), JobError> {
-        self.create("done.json", &serde_json::json!({ "job": self.id })).await.map(|_| ())
-    }
-
     /// Deletes the files that passes exchanged, and what killed attempts left half written. For a job that is done.
     pub async fn clear_data(&self) -> Result<(), JobError> {
         self.delete_below("data/").await?;
-        self.store.sweep(&self.key(""), Duration::ZERO).await?;
+        self.store().sweep(&self.key(""), Duration::ZERO).await?;
         Ok(())
     }
 
     /// Deletes everything below a path of the job. Done again after an error, it goes on.
     pub async fn delete_below(&self, path: &str) -> Result<(), JobError> {
+        self.folder.delete_below(path).await
+    }
+
+    pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, JobError> {
+        self.folder.read(path).await
+    }
+
+    pub(crate) async fn read_raw(&self, path: &str) -> Result<Option<Bytes>, JobError> {
+        self.folder.read_raw(path).await
+    }
+
+    pub(crate) async fn must_read<T: DeserializeOwned>(&self, path: &str) -> Result<T, JobError> {
+        self.read(path).await?.ok_or_else(|| self.missing(path))
+    }
+
+    /// Creates an object, or finds it there with the same content.
+    pub(crate) async fn create<T: Serialize + ?Sized>(
+        &self,
+        path: &str,
+        value: &T,
+    ) -> Result<Created, JobError> {
+        let bytes = to_bytes(value);
+        let created = self.create_raw(path, bytes.clone()).await?;
+        if created == Created::Exists && self.read_raw(path).await?.as_ref() != Some(&bytes) {
+            return Err(JobError::Differs { uri: self.store().uri(&self.key(path)) });
+        }
+        Ok(created)
+    }
+
+    /// Creates an object, or leaves alone what is there.
+    pub(crate) async fn create_new<T: Serialize + ?Sized>(
+        &self,
+        path: &str,
+        value: &T,
+    ) -> Result<Created, JobError> {
+        self.folder.create_new(path, value).await
+    }
+
+    pub(crate) async fn create_raw(&self, path: &str, bytes: Bytes) -> Result<Created, JobError> {
+        self.folder.create_raw(path, bytes).await
+    }
+
+    /// Writes an object, whatever was there.
+    pub(crate) async fn put<T: Serialize + ?Sized>(&self, path: &str, value: &T) -> Result<(), JobError> {
+        Ok(self.store().put(&self.key(path), to_bytes(value)).await?)
+    }
+
+    /// The paths below the job that begin with `prefix`, ascending.
+    pub(crate) async fn paths(&self, prefix: &str) -> Result<Vec<String>, JobError> {
+        self.folder.paths(prefix).await
+    }
+
+    pub(crate) fn missing(&self, path: &str) -> JobError {
+        StoreError::NotFound { uri: self.store().uri(&self.key(path)) }.into()
+    }
+
+    pub(crate) fn unreadable(&self, path: &str, why: &str) -> JobError {
+        JobError::Unreadable { uri: self.store().uri(&self.key(path)), why: why.to_owned() }
+    }
+}
+
+impl Folder {
+    pub(crate) fn open(stores: &Stores, uri: &Uri) -> Result<Self, JobError> {
+        let (store, prefix) = stores.open(uri)?;
+        Ok(Self { store, prefix: prefix.trim_end_matches('/').to_owned() })
+    }
+
+    fn key(&self, path: &str) -> String {
+        if self.prefix.is_empty() { path.to_owned() } else { format!("{}/{path}", self.prefix) }
+    }
+
+    pub(crate) async fn read_raw(&self, path: &str) -> Result<Option<Bytes>, JobError> {
+        match self.store.get(&self.key(path), None).await {
+            Ok(bytes) => Ok(Some(bytes)),
+            Err(error) if error.kind() == Kind::NotFound => Ok(None),
+            Err(error) => Err(error.into()),
+        }
+    }
+
+    pub(crate) async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, JobError> {
+        let Some(bytes) = self.read_raw(path).await? else { return Ok(None) };
+        serde_json::from_slice(&bytes).map(Some).map_err(|error| JobError::Unreadable {
+            uri: self.store.uri(&self.key(path)),
+            why: error.to_string(),
+        })
+    }
+
+    pub(crate) async fn create_raw(&self, path: &str, bytes: Bytes) -> Result<Created, JobError> {
+        Ok(self.store.create(&self.key(path), bytes).await?)
+    }
+
+    pub(crate) async fn create_new<T: Serialize + ?Sized>(
+        &self,
+        path: &str,
+        value: &T,
+    ) -> Result<Created, JobError> {
+        self.create_raw(path, to_bytes(value)).await
+    }
+
+    /// The paths that begin with `prefix`, ascending.
+    pub(crate) async fn paths(&self, prefix: &str) -> Result<Vec<String>, JobError> {
+        let skip = self.key("").len();
+        let mut entries = list(Arc::clone(&self.store), &self.key(prefix), None);
+        let mut paths = Vec::new();
+        while let Some(entry) = entries.try_next().await? {
+            paths.extend(entry.key.get(skip..).map(str::to_owned));
+        }
+        paths.sort_unstable();
+        Ok(paths)
+    }
+
+    async fn delete_below(&self, path: &str) -> Result<(), JobError> {
         let prefix = self.key(path);
         loop {
             let page = self.store.list_page(&prefix, None, 1000).await?;
@@ -176,42 +252,6 @@ impl Job {
             }
             self.store.delete(&keys).await?;
         }
-    }
-
-    async fn read<T: DeserializeOwned>(&self, path: &str) -> Result<Option<T>, JobError> {
-        let key = self.key(path);
-        let bytes = match self.store.get(&key, None).await {
-            Ok(bytes) => bytes,
-            Err(error) if error.kind() == Kind::NotFound => return Ok(None),
-            Err(error) => return Err(error.into()),
-        };
-        match serde_json::from_slice(&bytes) {
-            Ok(value) => Ok(Some(value)),
-            Err(error) => Err(JobError::Unreadable { uri: self.store.uri(&key), why: error.to_string() }),
-        }
-    }
-
-    async fn must_read<T: DeserializeOwned>(&self, path: &str) -> Result<T, JobError> {
-        self.read(path)
-            .await?
-            .ok_or_else(|| StoreError::NotFound { uri: self.store.uri(&self.key(path)) }.into())
-    }
-
-    /// Creates an object, or finds it there with the same content.
-    async fn create<T: Serialize + ?Sized>(&self, path: &str, value: &T) -> Result<Created, JobError> {
-        let bytes = to_bytes(value);
-        let created = self.create_raw(path, bytes.clone()).await?;
-        if created == Created::Exists {
-            let key = self.key(path);
-            if self.store.get(&key, None).await? != bytes {
-                return Err(JobError::Differs { uri: self.store.uri(&key) });
-            }
-        }
-        Ok(created)
-    }
-
-    async fn create_raw(&self, path: &str, bytes: Bytes) -> Result<Created, JobError> {
-        Ok(self.store.create(&self.key(path), bytes).await?)
     }
 }
 

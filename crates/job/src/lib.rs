@@ -4,14 +4,27 @@
 //! objects are the truth; a queue can be wiped and built again from them. The plan is a pure function of recipe
 //! and listing ([`plan()`]); a task is done when its record has been created, and never before.
 
+mod attempts;
+mod inputs;
 pub mod layout;
+pub mod lifecycle;
+mod log;
+mod pages;
 mod plan;
 mod record;
+mod request;
 pub mod resolve;
+mod workspace;
 
+pub use attempts::{AttemptFailure, FailedTask};
 pub use layout::{Job, JobError};
+pub use lifecycle::{JobEvent, JobState};
+pub use log::{AppendError, JobLog, LogEntry};
+pub use pages::{PAGE_TASKS, pages, tasks_of_page};
 pub use plan::{Plan, PlannedResource, PlannedStage, Slice, VERSION, plan, without_output_path};
 pub use record::{
     Documents, FileEntry, FileRole, Manifest, PROBLEMS_PER_TASK, Problem, StageRecord, StepPassage,
     TaskRecord,
 };
+pub use request::{JobRequest, Urgency};
+pub use workspace::Workspace;
