@@ -1,20 +1,29 @@
 //! Publishing a dataset: data files get their final names, then the manifest is written. Whatever a job leaves beside
 //! those begins with `_`.
+//!
+//! Memory does not grow with the dataset: its files are listed in the manifest while they are few, and in lists beside it
+//! when they are many.
 
-use crate::drive::{Drive, data_files};
+use crate::driver::{Driver, job_tally};
+use crate::stage_run::REQUESTS;
 use futures::StreamExt;
+use futures::stream;
 use gristmill_job::{
-    Documents, FileEntry, JobError, Manifest, Problem, StageRecord, StepPassage, VERSION, without_output_path,
+    Documents, FileEntry, FileRole, JobError, Manifest, Problem, StageRecord, StepPassage, VERSION, pages,
+    without_output_path,
 };
-use gristmill_pipeline::Tally;
-use gristmill_storage::{Store, StoreError, UriError};
+use gristmill_pipeline::stage::Stage;
+use gristmill_storage::{Kind, Store, StoreError, Stores, Uri, UriError};
+use sha2::{Digest, Sha256};
 use std::sync::Arc;
 use std::time::Duration;
 
-/// Records read at a time.
-const PAGE: u64 = 256;
 /// Problems listed for people; all of them are counted in the manifest.
 const PROBLEMS_MAX: usize = 10_000;
+/// Files that the manifest lists itself; of more, each list beside it holds so many.
+const FILES_MAX: usize = 10_000;
+/// Data files brought to their place at once.
+const MOVES: usize = 32;
 
 /// Why a dataset could not be published.
 #[derive(Debug, thiserror::Error)]
@@ -29,83 +38,154 @@ pub enum PublishError {
     Imbalance(String),
 }
 
+impl PublishError {
+    /// Whether publishing again later may help.
+    #[must_use]
+    pub fn is_retryable(&self) -> bool {
+        match self {
+            Self::Store(error) => error.kind() == Kind::Retry,
+            Self::Job(error) => error.is_retryable(),
+            Self::Uri(_) | Self::Imbalance(_) => false,
+        }
+    }
+}
+
+/// Where a dataset goes.
+pub struct Place {
+    store: Arc<dyn Store>,
+    prefix: String,
+}
+
+impl Place {
+    pub fn open(stores: &Stores, output: &Uri) -> Result<Self, StoreError> {
+        let (store, prefix) = stores.open(output)?;
+        Ok(Self { store, prefix: prefix.trim_end_matches('/').to_owned() })
+    }
+
+    #[must_use]
+    pub fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    /// The key of a name below the output.
+    #[must_use]
+    pub fn key(&self, name: &str) -> String {
+        if self.prefix.is_empty() { name.to_owned() } else { format!("{}/{name}", self.prefix) }
+    }
+}
+
 /// Publishes the dataset of a job whose stages are all committed. May be repeated.
-pub(crate) async fn publish(drive: &Drive, stages: Vec<StageRecord>) -> Result<Manifest, PublishError> {
-    let (output, prefix) = drive.stores.open(&drive.output)?;
-    let at = |name: &str| {
-        if prefix.is_empty() { name.to_owned() } else { format!("{}/{name}", prefix.trim_end_matches('/')) }
-    };
-    let tasks = drive.plan.stages.last().map_or(0, |s| s.tasks);
-    let mut files = Vec::new();
-    let mut start = 0;
-    while start < tasks {
-        let end = tasks.min(start + PAGE);
-        for record in drive.last_records(start..end).await? {
-            for file in data_files(record) {
-                let name = file.path.rsplit('/').next().unwrap_or_default();
-                let published = FileEntry { path: format!("data/{name}"), ..file };
-                bring(drive, &file.path, &output, &at(&published.path)).await?;
-                files.push(published);
-            }
-        }
-        start = end;
-    }
-    let mut tally = Tally::default();
-    for stage in &stages {
-        // Passes follow one another: what the first kept is what the next saw.
-        if stage.tally.seen > 0 {
-            if tally.seen == 0 { tally.add(&stage.tally) } else { tally.then(&stage.tally) }
-        }
-    }
+pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result<Manifest, PublishError> {
+    let place = Place::open(&driver.stores, &driver.output)?;
+    let files = bring_files(driver, &place).await?;
+    let tally = job_tally(&stages, None);
     tally.balance().map_err(|e| PublishError::Imbalance(e.to_string()))?;
-    let rows: u64 = files.iter().map(|f| f.rows).sum();
-    if rows != tally.kept {
+    if files.rows != tally.kept {
         return Err(PublishError::Imbalance(format!(
-            "{} documents were kept, but {rows} written",
-            tally.kept
+            "{} documents were kept, but {} written",
+            tally.kept, files.rows
         )));
     }
-    let steps = drive.recipe.steps.iter().map(|spec| {
+    let steps = driver.recipe.steps.iter().map(|spec| {
         let passage = tally.steps.get(&spec.index).copied().unwrap_or_default();
         StepPassage { step: spec.def.name.to_owned(), seen: passage.seen, out: passage.out }
     });
     let manifest = Manifest {
-        name: drive.recipe.head.name.clone(),
+        name: driver.recipe.head.name.clone(),
         version: VERSION.to_owned(),
-        recipe: without_output_path(&drive.plan.recipe),
-        resources: drive.plan.resources.iter().map(|(n, r)| (n.clone(), r.sha256.clone())).collect(),
+        recipe: without_output_path(&driver.plan.recipe),
+        resources: driver.plan.resources.iter().map(|(n, r)| (n.clone(), r.sha256.clone())).collect(),
         steps: steps.collect(),
         documents: Documents::from(tally),
         stages,
-        files,
+        files: files.listed,
+        file_lists: files.lists,
     };
-    let problems = problems(drive).await?;
+    let problems = problems(driver).await?;
     if !problems.is_empty() {
-        let mut lines = Vec::new();
-        for problem in &problems {
-            // Our own type, all keys strings: this cannot fail.
-            let _ = serde_json::to_writer(&mut lines, problem);
-            lines.push(b'\n');
-        }
-        output.put(&at("_problems.jsonl"), lines.into()).await?;
+        place.store.put(&place.key("_problems.jsonl"), lines(&problems).into()).await?;
     }
     let mut json = serde_json::to_vec_pretty(&manifest).unwrap_or_default();
     json.push(b'\n');
-    output.put(&at("manifest.json"), json.into()).await?;
+    place.store.put(&place.key("manifest.json"), json.into()).await?;
     // What a killed publisher left half written.
-    output.sweep(&at("data/"), Duration::ZERO).await?;
+    place.store.sweep(&place.key("data/"), Duration::ZERO).await?;
     Ok(manifest)
 }
 
+/// The files of a dataset: in `listed` while they are few, else in `lists`.
+#[derive(Default)]
+struct Files {
+    listed: Vec<FileEntry>,
+    lists: Vec<FileEntry>,
+    rows: u64,
+}
+
+/// Brings all data files to their place, in order.
+async fn bring_files(driver: &Driver, place: &Place) -> Result<Files, PublishError> {
+    let last = driver.plan.stages.len().saturating_sub(1);
+    let tasks = driver.plan.stages.last().map_or(0, |s| s.tasks);
+    let mut files = Files::default();
+    for page in 0..pages(tasks) {
+        let records = driver.job.must_page(last, page).await?;
+        let data = records.into_iter().flat_map(|mut r| r.files.remove(&FileRole::Data).unwrap_or_default());
+        let mut brought = stream::iter(data)
+            .map(|file| async move {
+                let name = file.path.rsplit('/').next().unwrap_or_default();
+                let published = format!("data/{name}");
+                bring(driver, &file.path, place, &place.key(&published)).await?;
+                Ok::<_, PublishError>(FileEntry { path: published, ..file })
+            })
+            .buffered(MOVES.min(REQUESTS));
+        while let Some(file) = brought.next().await {
+            let file = file?;
+            files.rows += file.rows;
+            files.listed.push(file);
+            if files.listed.len() > FILES_MAX {
+                let full: Vec<FileEntry> = files.listed.drain(..FILES_MAX).collect();
+                files.lists.push(write_list(place, files.lists.len(), &full).await?);
+            }
+        }
+    }
+    if !files.lists.is_empty() && !files.listed.is_empty() {
+        let rest = std::mem::take(&mut files.listed);
+        files.lists.push(write_list(place, files.lists.len(), &rest).await?);
+    }
+    Ok(files)
+}
+
+async fn write_list(place: &Place, number: usize, files: &[FileEntry]) -> Result<FileEntry, PublishError> {
+    let path = format!("_files/{number:05}.jsonl");
+    let bytes = lines(files);
+    let entry = FileEntry {
+        path: path.clone(),
+        rows: files.len() as u64,
+        bytes: bytes.len() as u64,
+        sha256: hex::encode(Sha256::digest(&bytes)),
+    };
+    place.store.put(&place.key(&path), bytes.into()).await?;
+    Ok(entry)
+}
+
+fn lines<T: serde::Serialize>(values: &[T]) -> Vec<u8> {
+    let mut lines = Vec::new();
+    for value in values {
+        // Our own types, all keys strings: this cannot fail.
+        let _ = serde_json::to_writer(&mut lines, value);
+        lines.push(b'\n');
+    }
+    lines
+}
+
 /// Makes a file of the job a file of the dataset: within one store without moving its bytes, else by copying them.
-async fn bring(drive: &Drive, path: &str, output: &Arc<dyn Store>, to: &str) -> Result<(), PublishError> {
-    let (store, from) = (drive.job.store(), drive.job.key(path));
-    if Arc::ptr_eq(store, output) {
-        output.publish(&from, to).await?;
+async fn bring(driver: &Driver, path: &str, place: &Place, to: &str) -> Result<(), PublishError> {
+    let (store, from) = (driver.job.store(), driver.job.key(path));
+    if Arc::ptr_eq(store, &place.store) {
+        place.store.publish(&from, to).await?;
         return Ok(());
     }
     let size = store.stat(&from).await?.size;
-    let mut upload = output.upload(to).await?;
+    let mut upload = place.store.upload(to).await?;
     let mut pieces = store.read(&from, 0..size).await?;
     while let Some(piece) = pieces.next().await {
         upload.write(piece?).await?;
@@ -115,12 +195,16 @@ async fn bring(drive: &Drive, path: &str, output: &Arc<dyn Store>, to: &str) -> 
 }
 
 /// The first problems of the job, by stage and task.
-async fn problems(drive: &Drive) -> Result<Vec<Problem>, PublishError> {
+async fn problems(driver: &Driver) -> Result<Vec<Problem>, PublishError> {
     let mut problems = Vec::new();
-    for (stage, planned) in drive.plan.stages.iter().enumerate() {
-        let is_pass = matches!(planned.stage, gristmill_pipeline::stage::Stage::Map(_));
-        for task in 0..if is_pass { planned.tasks } else { 0 } {
-            problems.extend(drive.job.must_record(stage, task).await?.problems);
+    for (stage, planned) in driver.plan.stages.iter().enumerate() {
+        if !matches!(planned.stage, Stage::Map(_)) {
+            continue;
+        }
+        for page in 0..pages(planned.tasks) {
+            for record in driver.job.must_page(stage, page).await? {
+                problems.extend(record.problems);
+            }
             if problems.len() >= PROBLEMS_MAX {
                 problems.truncate(PROBLEMS_MAX);
                 return Ok(problems);

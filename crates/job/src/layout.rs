@@ -10,6 +10,7 @@
 //!                   /log/000000.json                 what happened to the job: paused, failed, done, … (log.rs)
 //!                   /attempts/…, /failed/…           attempts and tasks that failed (attempts.rs)
 //!                   /checkpoints/…                   how far long attempts came
+//!                   /cleared.json                    the job has ended, and data/ and checkpoints/ are deleted
 //! ```
 
 use crate::plan::Plan;
@@ -122,11 +123,22 @@ impl Job {
         self.create(&format!("stages/{}.json", record.stage), record).await.map(|_| ())
     }
 
-    /// Deletes the files that passes exchanged, and what killed attempts left half written. For a job that is done.
+    /// Deletes the files that passes exchanged, checkpoints, and what killed attempts left half written. For a job that
+    /// has ended.
     pub async fn clear_data(&self) -> Result<(), JobError> {
         self.delete_below("data/").await?;
+        self.delete_below("checkpoints/").await?;
         self.store().sweep(&self.key(""), Duration::ZERO).await?;
         Ok(())
+    }
+
+    /// Whether all that the job left behind is deleted.
+    pub async fn is_cleared(&self) -> Result<bool, JobError> {
+        Ok(self.read_raw("cleared.json").await?.is_some())
+    }
+
+    pub async fn set_cleared(&self) -> Result<(), JobError> {
+        self.create_new("cleared.json", &serde_json::json!({ "job": self.id })).await.map(|_| ())
     }
 
     /// Deletes everything below a path of the job. Done again after an error, it goes on.

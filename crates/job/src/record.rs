@@ -91,7 +91,11 @@ pub struct Manifest {
     /// The recipe's steps with the documents that met and passed each.
     pub steps: Vec<StepPassage>,
     pub stages: Vec<StageRecord>,
+    /// The data files, while they are few.
     pub files: Vec<FileEntry>,
+    /// The files that list the data files, one [`FileEntry`] a line, when they are many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub file_lists: Vec<FileEntry>,
 }
 
 /// in = kept + dropped + broken.
