@@ -35,6 +35,34 @@ pub struct JobView {
     pub manifest: Option<String>,
 }
 
+impl JobView {
+    /// An active job of which nothing else is known yet.
+    #[must_use]
+    pub fn new(id: &str, name: &str, output: &str) -> Self {
+        Self {
+            id: id.to_owned(),
+            name: name.to_owned(),
+            state: JobState::Active,
+            planned: false,
+            reason: String::new(),
+            priority: Urgency::Normal,
+            labels: BTreeMap::new(),
+            output: output.to_owned(),
+            submitted_ms: crate::now_ms(),
+            submitted_by: String::new(),
+            ended_ms: None,
+            input_files: 0,
+            input_bytes: 0,
+            stages: Vec::new(),
+            tally: Tally::default(),
+            rates: Rates::default(),
+            running: Vec::new(),
+            recent_failures: Vec::new(),
+            manifest: None,
+        }
+    }
+}
+
 /// Running attempts that a view shows.
 pub const RUNNING_MAX: usize = 100;
 /// Failed attempts that a view shows.

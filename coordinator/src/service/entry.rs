@@ -156,24 +156,14 @@ fn first_view(request: &JobRequest, log: &JobLog) -> JobView {
     let (ended_ms, manifest) = end(request, log);
     let name = request.recipe.get("name").and_then(serde_json::Value::as_str).unwrap_or_default();
     JobView {
-        id: request.job.clone(),
-        name: name.to_owned(),
         state: log.state,
-        planned: false,
         reason: log.reason().to_owned(),
         priority: request.priority,
         labels: request.labels.clone(),
-        output: output(request).to_owned(),
         submitted_ms: request.submitted_ms,
         submitted_by: request.submitted_by.clone(),
         ended_ms,
-        input_files: 0,
-        input_bytes: 0,
-        stages: Vec::new(),
-        tally: gristmill_pipeline::Tally::default(),
-        rates: Rates::default(),
-        running: Vec::new(),
-        recent_failures: Vec::new(),
         manifest,
+        ..JobView::new(&request.job, name, output(request))
     }
 }
