@@ -3,10 +3,11 @@
 use gristmill_job::JobError;
 use gristmill_pipeline::BuildError;
 use gristmill_storage::{Kind, ReadError, StoreError, WriteError};
+use serde::{Deserialize, Serialize};
 use std::io;
 
 /// Why an attempt at a task failed.
-#[derive(Debug, thiserror::Error)]
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error, Serialize, Deserialize)]
 #[error("{message}")]
 pub struct TaskError {
     pub kind: TaskErrorKind,
@@ -14,7 +15,7 @@ pub struct TaskError {
 }
 
 /// What to do about it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum TaskErrorKind {
     /// Another attempt may succeed.
     Retry,
@@ -27,6 +28,10 @@ pub enum TaskErrorKind {
 impl TaskError {
     pub(crate) fn fatal(message: impl Into<String>) -> Self {
         Self { kind: TaskErrorKind::Fatal, message: message.into() }
+    }
+
+    pub(crate) fn retry(message: impl Into<String>) -> Self {
+        Self { kind: TaskErrorKind::Retry, message: message.into() }
     }
 
     pub(crate) fn stopped() -> Self {

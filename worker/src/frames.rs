@@ -20,9 +20,18 @@ pub(crate) struct FrameWriter<W: Write> {
 
 impl<W: Write> FrameWriter<W> {
     pub(crate) fn new(out: W) -> io::Result<Self> {
-        let mut out = zstd::Encoder::new(out, ZSTD_LEVEL)?;
+        Self::with_level(out, ZSTD_LEVEL)
+    }
+
+    pub(crate) fn with_level(out: W, zstd_level: i32) -> io::Result<Self> {
+        let mut out = zstd::Encoder::new(out, zstd_level)?;
         out.include_checksum(true)?;
         Ok(Self { out, record: Vec::new(), documents: 0 })
+    }
+
+    /// The inner writer: the last few bytes are not in it yet.
+    pub(crate) fn get_ref(&self) -> &W {
+        self.out.get_ref()
     }
 
     pub(crate) fn write(&mut self, doc: &Document) -> io::Result<()> {
@@ -78,21 +87,8 @@ impl<R: Read> FrameReader<R> {
     }
 
     pub(crate) fn next(&mut self) -> io::Result<Option<Document>> {
-        if self.ended {
-            return Ok(None);
-        }
-        let first = self.u32()?;
-        if first == NONE {
-            let mut count = [0; 8];
-            self.input.read_exact(&mut count)?;
-            if u64::from_le_bytes(count) != self.documents {
-                return Err(corrupt("it holds another number of documents than it says"));
-            }
-            self.ended = true;
-            return Ok(None);
-        }
-        let (record, content_type, body) = (self.u32()?, self.u32()?, self.u32()?);
-        let id = self.string(first)?;
+        let Some([id, record, content_type, body]) = self.head()? else { return Ok(None) };
+        let id = self.string(id)?;
         self.record.clear();
         self.take(record)?;
         let line = std::str::from_utf8(&self.record).map_err(|_| corrupt("a record is not UTF-8"))?;
@@ -106,6 +102,36 @@ impl<R: Read> FrameReader<R> {
         }
         self.documents += 1;
         Ok(Some(doc))
+    }
+
+    /// Passes over a document; false at the end.
+    pub(crate) fn skip(&mut self) -> io::Result<bool> {
+        let Some(lengths) = self.head()? else { return Ok(false) };
+        let length = lengths.iter().filter(|length| **length != NONE).map(|length| u64::from(*length)).sum();
+        let skipped = io::copy(&mut self.input.by_ref().take(length), &mut io::sink())?;
+        if skipped != length {
+            return Err(io::ErrorKind::UnexpectedEof.into());
+        }
+        self.documents += 1;
+        Ok(true)
+    }
+
+    /// The lengths of the next document's parts.
+    fn head(&mut self) -> io::Result<Option<[u32; 4]>> {
+        if self.ended {
+            return Ok(None);
+        }
+        let first = self.u32()?;
+        if first == NONE {
+            let mut count = [0; 8];
+            self.input.read_exact(&mut count)?;
+            if u64::from_le_bytes(count) != self.documents {
+                return Err(corrupt("it holds another number of documents than it says"));
+            }
+            self.ended = true;
+            return Ok(None);
+        }
+        Ok(Some([first, self.u32()?, self.u32()?, self.u32()?]))
     }
 
     fn u32(&mut self) -> io::Result<u32> {
@@ -157,6 +183,15 @@ mod tests {
         assert_eq!((body.bytes, body.content_type.as_deref()), (vec![0, 255], Some("text/html")));
         assert!(reader.next().expect("read").is_none());
         assert!(reader.next().expect("read").is_none());
+    }
+
+    #[test]
+    fn documents_can_be_passed_over() {
+        let bytes = sample();
+        let mut reader = FrameReader::new(&bytes[..]).expect("zstd");
+        assert!(reader.skip().expect("first"));
+        assert_eq!(reader.next().expect("read").expect("second").id, "x#1");
+        assert!(!reader.skip().expect("end"));
     }
 
     #[test]

@@ -1,27 +1,54 @@
 //! A lane: claim, hold, work, commit, tell.
 
+use crate::hand::{Hand, Held, Order};
+use crate::isolated::{self, Spec};
 use crate::open_job::Jobs;
-use crate::task::{self, Attempt, TaskRef};
-use crate::{TaskError, TaskErrorKind, Worker};
+use crate::task::{Attempt, TaskRef, add_poison};
+use crate::watch::{Abandoned, Ended, on_thread};
+use crate::{OpenJob, TaskError, TaskErrorKind, Worker};
+use gristmill_job::{AttemptFailure, Checkpoint, Job, JobError, Place, Poison};
 use gristmill_queue::{Failure, Hold, Lease};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Duration;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 
 /// How long one claim waits before the lane looks at `stop` again.
 const CLAIM_WAIT: Duration = Duration::from_secs(2);
 /// How long to wait after the queue failed to answer.
 const QUEUE_PAUSE: Duration = Duration::from_secs(1);
+/// How long to try to tell the queue or the store how an attempt ended. Neither must know.
+const TELL_WITHIN: Duration = Duration::from_secs(4);
+/// A task with more poison than this is not a sound task with a few bad documents.
+const POISON_MAX: usize = 100;
 
-pub(crate) async fn run(worker: Arc<Worker>, jobs: Arc<Jobs>, mut stop: watch::Receiver<bool>) {
-    while !*stop.borrow() {
+/// What the lanes of a worker share.
+pub(crate) struct Shared {
+    pub(crate) worker: Worker,
+    jobs: Jobs,
+    abandoned: Abandoned,
+}
+
+impl Shared {
+    pub(crate) fn new(worker: Worker) -> Self {
+        Self { jobs: Jobs::new(&worker), abandoned: Abandoned::default(), worker }
+    }
+
+    /// Whether a fresh process would do better.
+    fn is_worn(&self) -> bool {
+        let renew = self.worker.isolation.as_ref().is_some_and(|isolation| isolation.renew);
+        renew && self.abandoned.load(Ordering::Relaxed) > 0
+    }
+}
+
+pub(crate) async fn run(number: usize, shared: Arc<Shared>, mut stop: watch::Receiver<bool>) {
+    while !*stop.borrow() && !shared.is_worn() {
         let claimed = tokio::select! {
-            claimed = worker.consumer.claim(CLAIM_WAIT) => claimed,
-            _ = stop.changed() => return,
+            claimed = shared.worker.consumer.claim(CLAIM_WAIT) => claimed,
+            Ok(()) = stop.changed() => continue,
         };
         match claimed {
-            Ok(Some(lease)) => work(&worker, &jobs, lease, stop.clone()).await,
+            Ok(Some(lease)) => work(number, &shared, lease, stop.clone()).await,
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!("cannot claim a task: {error}");
@@ -31,78 +58,213 @@ pub(crate) async fn run(worker: Arc<Worker>, jobs: Arc<Jobs>, mut stop: watch::R
     }
 }
 
-async fn work(worker: &Arc<Worker>, jobs: &Jobs, lease: Lease, stop: watch::Receiver<bool>) {
-    let result = hold(worker, jobs, &lease, stop).await;
+async fn work(number: usize, shared: &Shared, lease: Lease, stop: watch::Receiver<bool>) {
+    let notes = shared.worker.isolation.as_ref().and_then(|isolation| isolation.notes.as_deref());
+    if let Some(notes) = notes {
+        notes.begin(number, lease.task.id.as_str());
+    }
+    let result = hold(shared, &lease, stop).await;
+    if let Some(notes) = notes {
+        notes.end(number);
+    }
     let id = lease.task.id.clone();
-    let told = match result {
+    let told = tokio::time::timeout(TELL_WITHIN, tell(&shared.worker, lease, result)).await;
+    match told {
+        Ok(Ok(())) => {}
+        // The record is what counts; the queue will learn of it when the lease runs out.
+        Ok(Err(error)) => tracing::warn!("cannot tell the queue about task {id}: {error}"),
+        Err(_) => tracing::warn!("cannot tell the queue about task {id}: it does not answer"),
+    }
+}
+
+async fn tell(worker: &Worker, lease: Lease, result: Result<(), TaskError>) -> gristmill_queue::Result<()> {
+    match result {
         Ok(()) => worker.consumer.finish(lease, bytes::Bytes::new()).await.map(|_| ()),
         Err(error) if error.kind == TaskErrorKind::Stopped => {
             worker.consumer.release(lease).await.map(|_| ())
         }
         Err(error) => {
-            tracing::warn!(attempt = lease.attempt, "task {id} failed: {error}");
+            tracing::warn!(attempt = lease.attempt, "task {} failed: {error}", lease.task.id);
+            if let Err(error) = note_failure(worker, &lease, &error).await {
+                tracing::warn!("cannot note the failure of task {}: {error}", lease.task.id);
+            }
             let failure = Failure { message: error.message, retryable: error.kind == TaskErrorKind::Retry };
             worker.consumer.fail(lease, failure).await.map(|_| ())
         }
-    };
-    if let Err(error) = told {
-        // The record is what counts; the queue will learn of it when the lease runs out.
-        tracing::warn!("cannot tell the queue about task {id}: {error}");
     }
 }
 
-/// Works on a task while its lease holds. A lost lease or a stop is passed on to the thread that works.
-async fn hold(
-    worker: &Arc<Worker>,
-    jobs: &Jobs,
-    lease: &Lease,
-    mut stop: watch::Receiver<bool>,
-) -> Result<(), TaskError> {
-    let stopped = Arc::new(AtomicBool::new(*stop.borrow()));
-    let attempt = attempt(worker, jobs, lease, Arc::clone(&stopped));
-    tokio::pin!(attempt);
-    let mut beat = tokio::time::interval(worker.heartbeat);
+/// Notes a failed attempt for people to read.
+async fn note_failure(worker: &Worker, lease: &Lease, error: &TaskError) -> Result<(), TaskError> {
+    let TaskRef { stage, task } = parse(lease)?;
+    let job = Job::open(&worker.stores, &worker.workspace, &lease.task.job)?;
+    let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let failure = AttemptFailure {
+        stage,
+        task,
+        attempt: lease.attempt,
+        worker: worker.name.clone(),
+        at_ms: since_1970.as_millis() as u64,
+        error: error.message.clone(),
+    };
+    let noted = tokio::time::timeout(TELL_WITHIN / 2, job.note_failure(&lease.token, &failure)).await;
+    Ok(noted.map_err(|_| TaskError::retry("the store does not answer"))??)
+}
+
+fn parse(lease: &Lease) -> Result<TaskRef, TaskError> {
+    serde_json::from_slice(&lease.task.payload)
+        .map_err(|e| TaskError::fatal(format!("the payload of task {} is not ours: {e}", lease.task.id)))
+}
+
+/// How far the attempt is, for heartbeats.
+#[derive(Default)]
+struct Progress {
+    seen: AtomicU64,
+    kept: AtomicU64,
+    /// There is a checkpoint to be deleted at the end.
+    checkpoint: AtomicBool,
+}
+
+impl Progress {
+    fn at(&self, held: &Held) {
+        self.seen.store(held.seen, Ordering::Relaxed);
+        self.kept.store(held.kept, Ordering::Relaxed);
+        self.checkpoint.fetch_or(held.checkpoint, Ordering::Relaxed);
+    }
+
+    fn json(&self) -> bytes::Bytes {
+        let (seen, kept) = (self.seen.load(Ordering::Relaxed), self.kept.load(Ordering::Relaxed));
+        format!(r#"{{"seen":{seen},"kept":{kept}}}"#).into()
+    }
+}
+
+/// Works on a task while its lease holds. A lost lease or a stop is passed on to the attempt.
+async fn hold(shared: &Shared, lease: &Lease, mut stop: watch::Receiver<bool>) -> Result<(), TaskError> {
+    let (order, orders) = watch::channel(if *stop.borrow() { Order::Stop } else { Order::GoOn });
+    let progress = Progress::default();
+    let attempts = attempts(shared, lease, orders, &progress);
+    tokio::pin!(attempts);
+    let mut beat = tokio::time::interval(shared.worker.heartbeat);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
         tokio::select! {
-            result = &mut attempt => return result,
-            _ = beat.tick() => match worker.consumer.heartbeat(lease, None).await {
-                Ok(Hold::Held) => {}
-                Ok(Hold::Lost | Hold::Cancelled) => stopped.store(true, Ordering::Relaxed),
-                Err(error) => tracing::warn!("cannot keep task {}: {error}", lease.task.id),
-            },
-            Ok(()) = stop.changed() => stopped.store(true, Ordering::Relaxed),
+            result = &mut attempts => return result,
+            _ = beat.tick() => {
+                // Polled beside the attempt, so that a queue that does not answer holds nothing up.
+                let beaten = shared.worker.consumer.heartbeat(lease, Some(progress.json()));
+                let beaten = tokio::select! {
+                    result = &mut attempts => return result,
+                    beaten = beaten => beaten,
+                };
+                match beaten {
+                    Ok(Hold::Held) => {}
+                    Ok(Hold::Lost | Hold::Cancelled) => { order.send_replace(Order::Drop); }
+                    Err(error) => tracing::warn!("cannot keep task {}: {error}", lease.task.id),
+                }
+            }
+            Ok(()) = stop.changed() => {
+                order.send_modify(|order| *order = Order::Stop.max(*order));
+            }
         }
     }
 }
 
-async fn attempt(
-    worker: &Arc<Worker>,
-    jobs: &Jobs,
+/// Makes attempts until one comes to its end; each knows more poison than the one before it.
+async fn attempts(
+    shared: &Shared,
     lease: &Lease,
-    stopped: Arc<AtomicBool>,
+    orders: watch::Receiver<Order>,
+    progress: &Progress,
 ) -> Result<(), TaskError> {
-    let TaskRef { stage, task } = serde_json::from_slice(&lease.task.payload)
-        .map_err(|e| TaskError::fatal(format!("the payload of task {} is not ours: {e}", lease.task.id)))?;
-    let open = jobs.get(&lease.task.job).await?;
+    let worker = &shared.worker;
+    let TaskRef { stage, task } = parse(lease)?;
+    let open = shared.jobs.get(&lease.task.job).await?;
     if open.job.record(stage, task).await?.is_some() {
         // An attempt before this one committed and could not say so.
         return Ok(());
     }
-    let attempt = Attempt {
-        open: Arc::clone(&open),
-        stage,
-        task,
-        name: lease.token.clone(),
-        handle: tokio::runtime::Handle::current(),
-        scratch: worker.scratch.clone(),
-        progress: Arc::clone(&worker.progress),
-        stopped,
+    let suspect = lease.failures > 0
+        || worker.isolation.as_ref().is_some_and(|i| i.suspects.contains(lease.task.id.as_str()));
+    let mut poison: Vec<Poison> = Vec::new();
+    for tries in 1_u32.. {
+        let name = if tries == 1 { lease.token.clone() } else { format!("{}.{tries}", lease.token) };
+        let look_back = suspect || lease.attempt > 1 || tries > 1;
+        // What hung once hangs again: in a process it can be killed.
+        let isolation = worker.isolation.as_ref().filter(|_| suspect || tries > 1);
+        let ended = if let Some(isolation) = isolation {
+            let spec = Spec {
+                workspace: worker.workspace.to_string(),
+                job: open.job.id.clone(),
+                stage,
+                task,
+                name,
+                scratch: worker.scratch.clone(),
+                checkpoint_ms: worker.checkpoint_every.as_millis() as u64,
+                look_back,
+                poison: poison.clone(),
+                memory: isolated::share_of_memory(worker.lanes),
+            };
+            isolated::in_child(isolation, &spec, orders.clone(), |held| progress.at(held)).await
+        } else {
+            let attempt = Attempt {
+                open: Arc::clone(&open),
+                stage,
+                task,
+                name,
+                handle: tokio::runtime::Handle::current(),
+                scratch: worker.scratch.clone(),
+                inputs: if stage == 0 { open.job.inputs(task).await? } else { Vec::new() },
+                checkpoint_every: worker.checkpoint_every,
+                look_back,
+                poison: poison.clone(),
+                hand: Arc::new(Hand::default()),
+            };
+            on_thread(Arc::new(attempt), orders.clone(), &shared.abandoned, |held| progress.at(held)).await
+        };
+        match ended {
+            Ended::Done(record) => {
+                record.tally.balance().map_err(|e| TaskError::fatal(e.to_string()))?;
+                open.job.commit(&record).await?;
+                if tries > 1 || progress.checkpoint.load(Ordering::Relaxed) {
+                    forget_checkpoints(&open.job, stage, task).await;
+                }
+                return Ok(());
+            }
+            Ended::Failed(error) => return Err(error),
+            Ended::Poisoned(found) => {
+                tracing::warn!(id = found.id, place = ?found.place, "task {} goes on without what {}", lease.task.id, found.why);
+                add_poison(&mut poison, &[found]);
+                let known = remember(&open, stage, task, &poison).await?;
+                if known > POISON_MAX {
+                    return Err(TaskError::fatal(format!(
+                        "more than {POISON_MAX} documents of this task kill or hang the program; the last one {}",
+                        poison.last().map_or("", |p| p.why.as_str())
+                    )));
+                }
+            }
+        }
+    }
+    Err(TaskError::fatal("too many tries"))
+}
+
+/// Lets later attempts know what is poison, wherever they are made. Gives how much there is.
+async fn remember(open: &OpenJob, stage: usize, task: u64, poison: &[Poison]) -> Result<usize, TaskError> {
+    let beginning = match open.plan.documents_from(stage) {
+        None => Place::Slice { slice: 0, after: None },
+        Some(_) => Place::Document { number: 0 },
     };
-    let inputs = if stage == 0 { open.job.inputs(task).await? } else { Vec::new() };
-    let worked = tokio::task::spawn_blocking(move || task::run(&attempt, inputs)).await;
-    let record =
-        worked.map_err(|e| TaskError::fatal(format!("the program panicked outside any step: {e}")))??;
-    record.tally.balance().map_err(|e| TaskError::fatal(e.to_string()))?;
-    open.job.commit(&record).await?;
-    Ok(())
+    let stored = match open.job.checkpoint(stage, task).await {
+        Err(JobError::Unreadable { .. }) => None,
+        other => other?,
+    };
+    let mut checkpoint = stored.unwrap_or_else(|| Checkpoint::begin(beginning));
+    add_poison(&mut checkpoint.poison, poison);
+    open.job.write_checkpoint(stage, task, &checkpoint).await?;
+    Ok(checkpoint.poison.len())
+}
+
+async fn forget_checkpoints(job: &Job, stage: usize, task: u64) {
+    if let Err(error) = job.forget_checkpoints(stage, task).await {
+        tracing::warn!("cannot delete the checkpoints of task {task} of stage {stage}: {error}");
+    }
 }

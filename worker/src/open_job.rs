@@ -38,12 +38,11 @@ pub(crate) struct Jobs {
 
 impl Jobs {
     pub(crate) fn new(worker: &Worker) -> Self {
-        Self {
-            stores: worker.stores.clone(),
-            workspace: worker.workspace.clone(),
-            resolver: worker.resolver.clone(),
-            open: Mutex::default(),
-        }
+        Self::of(worker.stores.clone(), worker.workspace.clone(), worker.resolver.clone())
+    }
+
+    pub(crate) fn of(stores: Stores, workspace: Uri, resolver: Resolver) -> Self {
+        Self { stores, workspace, resolver, open: Mutex::default() }
     }
 
     pub(crate) async fn get(&self, id: &str) -> Result<Arc<OpenJob>, TaskError> {

@@ -4,14 +4,17 @@ mod bucket;
 mod components;
 mod map;
 
-use crate::{OpenJob, Progress, TaskError};
-use gristmill_job::{Slice, TaskRecord};
+pub(crate) use map::add_poison;
+
+use crate::hand::{Hand, Order};
+use crate::{OpenJob, TaskError};
+use gristmill_job::{Poison, Slice, TaskRecord};
 use gristmill_pipeline::stage::Stage;
 use gristmill_pipeline::step::{Barrier, Built, Context};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicBool, Ordering};
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// What the queue carries: which task of the job.
@@ -30,19 +33,25 @@ pub(crate) struct Attempt {
     pub(crate) name: String,
     pub(crate) handle: Handle,
     pub(crate) scratch: PathBuf,
-    pub(crate) progress: Arc<Progress>,
-    pub(crate) stopped: Arc<AtomicBool>,
+    /// Of a task of the first stage.
+    pub(crate) inputs: Vec<Slice>,
+    pub(crate) checkpoint_every: Duration,
+    /// An attempt before this one may have left a checkpoint, though the task is short.
+    pub(crate) look_back: bool,
+    /// Known to be poison, beside what the checkpoint knows.
+    pub(crate) poison: Vec<Poison>,
+    pub(crate) hand: Arc<Hand>,
 }
 
 /// Memory for one sort. A task has two of them at most.
 const SORT_MEMORY: usize = 32 << 20;
 
 /// Does the task and gives the record to be committed.
-pub(crate) fn run(attempt: &Attempt, inputs: Vec<Slice>) -> Result<TaskRecord, TaskError> {
+pub(crate) fn run(attempt: &Attempt) -> Result<TaskRecord, TaskError> {
     let planned = attempt.open.plan.stages.get(attempt.stage);
     let planned = planned.ok_or_else(|| TaskError::fatal("the plan has no such stage"))?;
     match &planned.stage {
-        Stage::Map(stage) => map::run(attempt, stage, inputs),
+        Stage::Map(stage) => map::run(attempt, stage),
         Stage::Bucket { barrier } => bucket::run(attempt, *barrier, planned.tasks),
         Stage::Components { barrier } => components::run(attempt, *barrier),
     }
@@ -51,7 +60,7 @@ pub(crate) fn run(attempt: &Attempt, inputs: Vec<Slice>) -> Result<TaskRecord, T
 impl Attempt {
     /// Whether to give up: asked between two documents or rows.
     pub(crate) fn check_stopped(&self) -> Result<(), TaskError> {
-        if self.stopped.load(Ordering::Relaxed) { Err(TaskError::stopped()) } else { Ok(()) }
+        if self.hand.order() == Order::GoOn { Ok(()) } else { Err(TaskError::stopped()) }
     }
 
     /// The barrier at a place of the recipe.

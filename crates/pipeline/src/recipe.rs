@@ -158,11 +158,13 @@ pub struct Limits {
     pub body: ByteSize,
     /// A line of JSON.
     pub line: ByteSize,
+    /// Seconds of a processor that a document may take; ten times as many of waiting.
+    pub document_time: u32,
 }
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { body: ByteSize(20 << 20), line: ByteSize(32 << 20) }
+        Self { body: ByteSize(20 << 20), line: ByteSize(32 << 20), document_time: 60 }
     }
 }
 
@@ -448,6 +450,11 @@ fn check_head(head: &Head, tree: &Tree, complaints: &mut Vec<Complaint>) {
         head.limits.body <= ByteSize(1 << 30) && head.limits.line <= ByteSize(1 << 30),
         &["limits"],
         "a single document of more than 1GiB does not fit a worker's memory".to_owned(),
+    );
+    check(
+        (1..=3600).contains(&head.limits.document_time),
+        &["limits", "document_time"],
+        "a document may take from 1 to 3600 seconds".to_owned(),
     );
     let buckets = head.tasks.buckets.unwrap_or(1);
     check(

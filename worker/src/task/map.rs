@@ -1,45 +1,108 @@
 //! One pass over the documents of a task: read, drop what the dedup before found, lead through the steps, write.
+//!
+//! Between two records nothing is in hand: there the attempt looks whether it shall stop, and long ones take checkpoints
+//! ([`log`]). What is known to be poison is counted and passed over without being touched.
 
-use super::{Attempt, SORT_MEMORY};
+mod log;
+mod sink;
+
+pub(crate) use log::add_poison;
+
+use self::log::Log;
+use self::sink::Sink;
+use super::Attempt;
 use crate::TaskError;
-use crate::files::{self, Out};
-use crate::frames::{FrameReader, FrameWriter};
-use crate::identities::IdentityWriter;
-use crate::progress::AttemptProgress;
+use crate::frames::FrameReader;
+use crate::hand::Order;
 use crate::reading::{self, Reading};
 use gristmill_dedup::droplist::{self, DropList};
-use gristmill_dedup::keyfile;
-use gristmill_dedup::sort::{Noted, Plain};
-use gristmill_job::{FileEntry, FileRole, PROBLEMS_PER_TASK, Problem, Slice, TaskRecord};
-use gristmill_pipeline::recipe::OutputFormat;
+use gristmill_job::{FileEntry, FileRole, PROBLEMS_PER_TASK, Place, Poison, Problem, Slice, TaskRecord};
 use gristmill_pipeline::stage::MapStage;
-use gristmill_pipeline::step::{SignMany, SignOne, Signer};
 use gristmill_pipeline::{Chain, Document, Tally, Verdict};
-use gristmill_storage::{
-    At, Carry, Compression, Encoding, HashingWriter, Item, Limits, Open, Push, StoreSource, Uri, Writer, open,
-};
-use std::collections::BTreeMap;
-use std::fs::File;
-use std::io::{self, Read};
+use gristmill_storage::{At, Item, Limits, Open, Records, StoreSource, Uri, open};
+use std::io::Read;
 use std::sync::Arc;
 
-pub(super) fn run(attempt: &Attempt, stage: &MapStage, inputs: Vec<Slice>) -> Result<TaskRecord, TaskError> {
+/// The reason of documents that no attempt survives, and of files whose reading none does.
+const POISON: &str = "poison";
+
+pub(super) fn run(attempt: &Attempt, stage: &MapStage) -> Result<TaskRecord, TaskError> {
+    let input = match attempt.open.plan.documents_from(attempt.stage) {
+        None => Input::Slices(&attempt.inputs),
+        Some(before) => Input::Documents(Shard::open(attempt, before)?),
+    };
+    let long = log::is_long(input.bytes(), attempt.checkpoint_every);
+    let mut last = log::last(attempt, input.beginning(), long)?;
+    let mut sink = Sink::new(attempt, stage)?;
+    if !log::replay(attempt, &last, |doc| sink.write(attempt, doc))? {
+        tracing::warn!("the checkpoint of task {} cannot be read: beginning anew", attempt.task);
+        last = last.again(input.beginning());
+        sink = Sink::new(attempt, stage)?;
+    }
+    let replayed: u64 = last.segments.iter().map(|s| s.rows).sum();
+    let found = last.tally.seen;
     let mut pass = Pass {
         attempt,
         chain: attempt.open.chain(&stage.steps)?,
-        sink: Sink::new(attempt, stage)?,
-        tally: Tally::default(),
-        problems: Vec::new(),
-        progress: AttemptProgress::new(&attempt.progress, attempt.stage),
+        sink,
+        tally: last.tally.clone(),
+        problems: last.problems.clone(),
+        poison: last.poison.clone(),
+        log: if long { Some(Log::new(attempt, last.clone())?) } else { None },
     };
-    match attempt.open.plan.documents_from(attempt.stage) {
-        None => inputs.iter().try_for_each(|slice| pass.read_slice(slice))?,
-        Some(before) => pass.read_documents(before, stage)?,
+    match input {
+        Input::Slices(slices) => pass.read_slices(slices, last.rest)?,
+        Input::Documents(shard) => pass.read_documents(&shard, stage, last.rest)?,
     }
+    attempt.hand.empty(pass.tally.seen, pass.tally.kept);
     let files = pass.sink.finish(attempt)?;
-    pass.progress.at(pass.tally.seen, pass.tally.kept);
-    pass.progress.keep();
+    tracing::info!(
+        stage = attempt.stage,
+        task = attempt.task,
+        read = pass.tally.seen - found,
+        found_done = found,
+        replayed,
+        "read to the end"
+    );
     Ok(TaskRecord { tally: pass.tally, files, problems: pass.problems, ..attempt.record() })
+}
+
+/// What a task reads.
+enum Input<'a> {
+    /// The first pass: parts of the input.
+    Slices(&'a [Slice]),
+    /// A later pass: what the pass before kept.
+    Documents(Shard),
+}
+
+/// The documents that the same task of the pass before kept.
+struct Shard {
+    stage: usize,
+    files: Vec<FileEntry>,
+}
+
+impl Shard {
+    fn open(attempt: &Attempt, stage: usize) -> Result<Self, TaskError> {
+        let mut record = attempt.earlier(stage, attempt.task)?;
+        Ok(Self { stage, files: record.files.remove(&FileRole::Documents).unwrap_or_default() })
+    }
+}
+
+impl Input<'_> {
+    /// As stored.
+    fn bytes(&self) -> u64 {
+        match self {
+            Self::Slices(slices) => slices.iter().map(|slice| slice.end - slice.start).sum(),
+            Self::Documents(shard) => shard.files.iter().map(|file| file.bytes).sum(),
+        }
+    }
+
+    fn beginning(&self) -> Place {
+        match self {
+            Self::Slices(_) => Place::Slice { slice: 0, after: None },
+            Self::Documents(_) => Place::Document { number: 0 },
+        }
+    }
 }
 
 struct Pass<'a> {
@@ -48,12 +111,76 @@ struct Pass<'a> {
     sink: Sink,
     tally: Tally,
     problems: Vec<Problem>,
-    progress: AttemptProgress<'a>,
+    poison: Vec<Poison>,
+    log: Option<Log>,
 }
 
 impl Pass<'_> {
-    /// The first pass: records of the input.
-    fn read_slice(&mut self, slice: &Slice) -> Result<(), TaskError> {
+    /// Called where nothing is in hand and all before `rest` is done.
+    fn between(&mut self, rest: Place) -> Result<(), TaskError> {
+        let order = self.attempt.hand.order();
+        if let Some(log) = &mut self.log
+            && match order {
+                Order::GoOn => log.is_due(self.attempt),
+                Order::Stop => log.is_worth_saving(),
+                Order::Drop => false,
+            }
+            && let Err(error) = log.save(self.attempt, rest, &self.tally, &self.problems)
+        {
+            // The work itself is not harmed, and without the rows that were to be stored no later checkpoint is whole.
+            tracing::warn!("cannot take a checkpoint, going on without: {error}");
+            self.log = None;
+        }
+        self.attempt.check_stopped()
+    }
+
+    fn read_slices(&mut self, slices: &[Slice], rest: Place) -> Result<(), TaskError> {
+        let Place::Slice { slice: first, mut after } = rest else {
+            return Err(TaskError::fatal("a checkpoint of another kind of task"));
+        };
+        for (number, slice) in slices.iter().enumerate().skip(first) {
+            self.read_slice(number, slice, after.take())?;
+        }
+        Ok(())
+    }
+
+    /// The records of a slice; those after `found`, if an earlier attempt came so far.
+    fn read_slice(&mut self, number: usize, slice: &Slice, found: Option<At>) -> Result<(), TaskError> {
+        let mut after = found;
+        let mut records: Option<Box<dyn Records>> = None;
+        loop {
+            let rest = Place::Slice { slice: number, after };
+            self.between(rest)?;
+            if let Some(poison) = self.poisoned(rest) {
+                self.broken(POISON);
+                self.note(slice, after.map_or(slice.start, |at| at.offset), poison);
+                return Ok(());
+            }
+            self.attempt.hand.reading(rest, self.tally.seen, self.tally.kept);
+            let reader = match &mut records {
+                Some(open) => open,
+                None => records.insert(self.open_slice(slice, found)?),
+            };
+            let Some(item) = reader.next()? else { return Ok(()) };
+            let at = item.at();
+            if found.is_some_and(|found| at <= found) {
+                continue;
+            }
+            after = Some(at);
+            let place = Place::Record { slice: number, at };
+            if let Some(poison) = self.poisoned(place) {
+                self.broken(POISON);
+                self.note(slice, at.offset, poison);
+            } else {
+                self.attempt.hand.takes(place);
+                if let Some(body) = self.read_item(item, slice, at)? {
+                    reader.recycle(body);
+                }
+            }
+        }
+    }
+
+    fn open_slice(&self, slice: &Slice, found: Option<At>) -> Result<Box<dyn Records>, TaskError> {
         let file = &slice.file;
         let uri: Uri =
             file.uri.parse().map_err(|e: gristmill_storage::UriError| TaskError::fatal(e.to_string()))?;
@@ -74,26 +201,19 @@ impl Pass<'_> {
             ..Limits::default()
         };
         let source = Arc::new(StoreSource::new(self.attempt.handle.clone(), store, &key, file.size));
+        // Records that begin at the same stored byte are passed over one by one, each within the limit of time.
+        let after = found.map(|at| At { index: 0, ..at });
         let range = (!slice.is_whole()).then_some(slice.start..slice.end);
-        let what = Open { name: file.name.clone(), format: file.format, slice: range, after: None, limits };
-        let mut records = open(source, &what)?;
-        while let Some(item) = records.next()? {
-            self.attempt.check_stopped()?;
-            let at = item.at();
-            if let Some(body) = self.read_item(item, slice, at)? {
-                records.recycle(body);
-            }
-        }
-        Ok(())
+        let what = Open { name: file.name.clone(), format: file.format, slice: range, after, limits };
+        Ok(open(source, &what)?)
     }
 
     /// Gives back the body's buffer, if there was one.
     fn read_item(&mut self, item: Item, slice: &Slice, at: At) -> Result<Option<Vec<u8>>, TaskError> {
         match reading::read(item, &slice.file.name) {
             Reading::Document(mut doc) => {
-                let outcome = self.walk(&mut doc)?;
-                if let Some((reason, detail)) = outcome {
-                    self.problem(slice, at, &doc.id, reason, detail);
+                if let Some((reason, detail)) = self.walk(&mut doc)? {
+                    self.problem(&slice.file.uri, at.offset, &doc.id, reason, detail);
                 }
                 Ok(doc.body.map(|body| body.bytes))
             }
@@ -102,35 +222,60 @@ impl Pass<'_> {
                 Ok(None)
             }
             Reading::Broken { reason, detail } => {
-                self.tally.count("", &Verdict::broken(reason.clone()));
-                self.problem(slice, at, "", reason, detail);
+                self.broken(&reason);
+                self.problem(&slice.file.uri, at.offset, "", reason, detail);
                 Ok(None)
             }
         }
     }
 
     /// A later pass: what the pass before kept, less what the dedup between them found.
-    fn read_documents(&mut self, before: usize, stage: &MapStage) -> Result<(), TaskError> {
+    fn read_documents(&mut self, shard: &Shard, stage: &MapStage, rest: Place) -> Result<(), TaskError> {
+        let Place::Document { number: first } = rest else {
+            return Err(TaskError::fatal("a checkpoint of another kind of task"));
+        };
         let attempt = self.attempt;
-        let record = attempt.earlier(before, attempt.task)?;
-        let drops = stage.after.map(|barrier| Drops::open(attempt, barrier)).transpose()?;
-        let mut drops = drops.map(|drops| (drops.list, drops.step, drops.index, drops.reason));
-        let mut ordinal = 0;
-        for file in record.files.get(&FileRole::Documents).into_iter().flatten() {
+        // Its documents have no place in the input any more: their identity must do.
+        let source = format!("stage {}, task {}", shard.stage, attempt.task);
+        let mut drops = stage.after.map(|barrier| Drops::open(attempt, barrier)).transpose()?;
+        let mut number = 0;
+        for file in &shard.files {
             let mut frames = FrameReader::new(attempt.read(file))?;
-            while let Some(mut doc) = frames.next().map_err(|e| TaskError::from(e).during(&file.path))? {
-                attempt.check_stopped()?;
-                if let Some((list, step, index, reason)) = &mut drops {
-                    let dropped = list.dropped(ordinal)?.is_some();
-                    self.tally.passed(*index, !dropped);
+            let corrupt = |e| TaskError::from(e).during(&file.path);
+            loop {
+                let place = Place::Document { number };
+                if number < first {
+                    attempt.check_stopped()?;
+                    if !frames.skip().map_err(corrupt)? {
+                        break;
+                    }
+                    number += 1;
+                    continue;
+                }
+                self.between(place)?;
+                attempt.hand.empty(self.tally.seen, self.tally.kept);
+                let Some(mut doc) = frames.next().map_err(corrupt)? else { break };
+                if let Some(drops) = &mut drops {
+                    let dropped = drops.list.dropped(number)?.is_some();
+                    self.tally.passed(drops.index, !dropped);
                     if dropped {
-                        self.tally.count(step, &Verdict::dropped(*reason));
-                        ordinal += 1;
+                        self.tally.count(drops.step, &Verdict::dropped(drops.reason));
+                        number += 1;
                         continue;
                     }
                 }
-                ordinal += 1;
-                self.walk(&mut doc)?;
+                let poison = self.poisoned(place);
+                let problem = if let Some(poison) = poison {
+                    self.broken(POISON);
+                    Some((POISON.to_owned(), poison.why))
+                } else {
+                    attempt.hand.takes(place);
+                    self.walk(&mut doc)?
+                };
+                if let Some((reason, detail)) = problem {
+                    self.problem(&source, u64::from(number), &doc.id, reason, detail);
+                }
+                number += 1;
             }
         }
         Ok(())
@@ -138,12 +283,16 @@ impl Pass<'_> {
 
     /// Leads a document through the steps and to the sink. Says why if it was broken.
     fn walk(&mut self, doc: &mut Document) -> Result<Option<(String, String)>, TaskError> {
+        self.attempt.hand.named(&doc.id);
         let outcome = self.chain.apply(doc, &mut self.tally);
-        if self.tally.seen.is_multiple_of(64) {
-            self.progress.at(self.tally.seen, self.tally.kept);
-        }
         match outcome.verdict {
-            Verdict::Keep => self.sink.write(self.attempt, doc).map(|()| None),
+            Verdict::Keep => {
+                self.attempt.hand.writing();
+                if let Some(log) = &mut self.log {
+                    log.keep(doc)?;
+                }
+                self.sink.write(self.attempt, doc).map(|()| None)
+            }
             Verdict::Drop(_) => Ok(None),
             Verdict::Broken(reason) => {
                 Ok(Some((reason.into_owned(), outcome.step.map(|s| format!("in {s}")).unwrap_or_default())))
@@ -151,15 +300,22 @@ impl Pass<'_> {
         }
     }
 
-    fn problem(&mut self, slice: &Slice, at: At, id: &str, reason: String, detail: String) {
+    fn poisoned(&self, place: Place) -> Option<Poison> {
+        self.poison.iter().find(|poison| poison.place == place).cloned()
+    }
+
+    fn broken(&mut self, reason: &str) {
+        self.tally.count("", &Verdict::broken(reason.to_owned()));
+    }
+
+    fn note(&mut self, slice: &Slice, offset: u64, poison: Poison) {
+        self.problem(&slice.file.uri, offset, &poison.id, POISON.to_owned(), poison.why);
+    }
+
+    fn problem(&mut self, source: &str, offset: u64, id: &str, reason: String, detail: String) {
         if self.problems.len() < PROBLEMS_PER_TASK {
-            self.problems.push(Problem {
-                source: slice.file.uri.clone(),
-                offset: at.offset,
-                id: id.to_owned(),
-                reason,
-                detail,
-            });
+            let (source, id) = (source.to_owned(), id.to_owned());
+            self.problems.push(Problem { source, offset, id, reason, detail });
         }
     }
 }
@@ -187,208 +343,5 @@ impl Drops {
         let list = index.list(shard, attempt.read_range(file, offset..offset + length))?;
         let step = attempt.open.recipe.steps.get(barrier).map_or("", |spec| spec.def.name);
         Ok(Self { list, step, index: barrier, reason: attempt.barrier(barrier)?.reason })
-    }
-}
-
-/// Where kept documents go.
-#[allow(clippy::large_enum_variant, reason = "there is one for each task")]
-enum Sink {
-    Data(DataFiles),
-    Next(NextPass),
-}
-
-impl Sink {
-    fn new(attempt: &Attempt, stage: &MapStage) -> Result<Self, TaskError> {
-        match stage.before {
-            None => Ok(Self::Data(DataFiles::new(attempt))),
-            Some(barrier) => Ok(Self::Next(NextPass::new(attempt, barrier)?)),
-        }
-    }
-
-    fn write(&mut self, attempt: &Attempt, doc: &Document) -> Result<(), TaskError> {
-        match self {
-            Self::Data(files) => files.write(attempt, doc),
-            Self::Next(next) => next.write(doc),
-        }
-    }
-
-    fn finish(self, attempt: &Attempt) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
-        match self {
-            Self::Data(files) => files.finish(),
-            Self::Next(next) => next.finish(attempt),
-        }
-    }
-}
-
-/// Files of the dataset. A file is begun with its first document, so that there are no empty ones.
-struct DataFiles {
-    encoding: Encoding,
-    shard_size: u64,
-    current: Option<(String, Writer<Out>)>,
-    carry: Carry,
-    files: Vec<FileEntry>,
-    row: Vec<u8>,
-}
-
-impl DataFiles {
-    fn new(attempt: &Attempt) -> Self {
-        let output = &attempt.open.recipe.head.output;
-        let encoding = match output.format {
-            OutputFormat::JsonlZst => Encoding::Jsonl(Compression::Zstd),
-            OutputFormat::JsonlGz => Encoding::Jsonl(Compression::Gzip),
-            OutputFormat::Jsonl => Encoding::Jsonl(Compression::None),
-            OutputFormat::Parquet => Encoding::Parquet,
-        };
-        let shard_size = output.shard_size.0;
-        Self {
-            encoding,
-            shard_size,
-            current: None,
-            carry: Carry::default(),
-            files: Vec::new(),
-            row: Vec::new(),
-        }
-    }
-
-    fn write(&mut self, attempt: &Attempt, doc: &Document) -> Result<(), TaskError> {
-        self.row.clear();
-        doc.write_json(&mut self.row);
-        let row = std::mem::take(&mut self.row);
-        let text = std::str::from_utf8(&row).map_err(|_| TaskError::fatal("JSON that is not UTF-8"))?;
-        let written = self.write_row(attempt, text);
-        self.row = row;
-        written
-    }
-
-    fn write_row(&mut self, attempt: &Attempt, row: &str) -> Result<(), TaskError> {
-        loop {
-            let (_, writer) = match &mut self.current {
-                Some(current) => current,
-                None => {
-                    let name = format!(
-                        "part-{:05}-{:03}{}",
-                        attempt.task,
-                        self.files.len(),
-                        self.encoding.extension()
-                    );
-                    let path = attempt.path(&name);
-                    let out = attempt.create(&path);
-                    let writer = Writer::new(out, self.encoding, std::mem::take(&mut self.carry))?;
-                    self.current.insert((path, writer))
-                }
-            };
-            let fresh = writer.rows() == 0;
-            match writer.push(row)? {
-                Push::Written => {
-                    let full = writer.raw_bytes() >= self.shard_size;
-                    return if full { self.close() } else { Ok(()) };
-                }
-                Push::NextFile if fresh => {
-                    return Err(TaskError::fatal("a document fits no file of this format; write JSONL"));
-                }
-                Push::NextFile => self.close()?,
-            }
-        }
-    }
-
-    fn close(&mut self) -> Result<(), TaskError> {
-        if let Some((path, writer)) = self.current.take() {
-            let finished = writer.finish()?;
-            finished.inner.finish()?;
-            self.carry = finished.carry;
-            self.files.push(files::entry(path, finished.written.rows, finished.written));
-        }
-        Ok(())
-    }
-
-    fn finish(mut self) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
-        self.close()?;
-        Ok(BTreeMap::from([(FileRole::Data, self.files)]))
-    }
-}
-
-/// Documents for the next pass, and what the dedup before it needs: keys, and identities to choose survivors by.
-struct NextPass {
-    path: String,
-    frames: FrameWriter<HashingWriter<Out>>,
-    ordinal: u32,
-    signer: Signatures,
-}
-
-type Scratch = Box<dyn FnMut() -> io::Result<File>>;
-
-#[allow(clippy::large_enum_variant, reason = "there is one for each task")]
-enum Signatures {
-    One {
-        sign: SignOne,
-        /// With the identity as note.
-        keys: keyfile::Writer<u128, Noted, File, Scratch>,
-    },
-    Many {
-        sign: SignMany,
-        keys: keyfile::Writer<u64, Plain, File, Scratch>,
-        signed: Vec<u64>,
-        path: String,
-        identities: IdentityWriter<HashingWriter<Out>>,
-    },
-}
-
-impl NextPass {
-    fn new(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
-        let scratch: Scratch = Box::new(attempt.scratch());
-        let signer = match attempt.barrier(barrier)?.signer {
-            Signer::One(sign) => Signatures::One { sign, keys: keyfile::Writer::new(SORT_MEMORY, scratch) },
-            Signer::Many(sign) => {
-                let path = attempt.path("identities.zst");
-                let identities = IdentityWriter::new(attempt.create_hashed(&path))?;
-                let keys = keyfile::Writer::new(SORT_MEMORY, scratch);
-                Signatures::Many { sign, keys, signed: Vec::new(), path, identities }
-            }
-        };
-        let path = attempt.path("documents.zst");
-        let frames = FrameWriter::new(attempt.create_hashed(&path))?;
-        Ok(Self { path, frames, ordinal: 0, signer })
-    }
-
-    fn write(&mut self, doc: &Document) -> Result<(), TaskError> {
-        match &mut self.signer {
-            Signatures::One { sign, keys } => {
-                if let Some(key) = sign(doc) {
-                    keys.push(key, self.ordinal, doc.id.as_bytes())?;
-                }
-            }
-            Signatures::Many { sign, keys, signed, identities, .. } => {
-                signed.clear();
-                sign(doc, signed);
-                for key in signed.iter() {
-                    keys.push(*key, self.ordinal, &[])?;
-                }
-                identities.push(&doc.id)?;
-            }
-        }
-        self.frames.write(doc)?;
-        self.ordinal = self
-            .ordinal
-            .checked_add(1)
-            .ok_or_else(|| TaskError::fatal("more than 2^32 documents in a task"))?;
-        Ok(())
-    }
-
-    fn finish(self, attempt: &Attempt) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
-        let mut written = BTreeMap::new();
-        let (documents, out) = self.frames.finish()?;
-        written.insert(FileRole::Documents, vec![files::finish(out, self.path, documents)?]);
-        let path = attempt.path("keys");
-        let mut out = attempt.create_hashed(&path);
-        let summary = match self.signer {
-            Signatures::One { keys, .. } => keys.finish(&mut out)?,
-            Signatures::Many { keys, path, identities, .. } => {
-                let (count, identities) = identities.finish()?;
-                written.insert(FileRole::Identities, vec![files::finish(identities, path, count)?]);
-                keys.finish(&mut out)?
-            }
-        };
-        written.insert(FileRole::Keys, vec![files::finish(out, path, summary.entries)?]);
-        Ok(written)
     }
 }

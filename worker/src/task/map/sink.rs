@@ -1,0 +1,220 @@
+//! Where kept documents go: into the dataset, or to the next pass.
+
+use crate::TaskError;
+use crate::files::{self, Out};
+use crate::frames::FrameWriter;
+use crate::identities::IdentityWriter;
+use crate::task::{Attempt, SORT_MEMORY};
+use gristmill_dedup::keyfile;
+use gristmill_dedup::sort::{Noted, Plain};
+use gristmill_job::{FileEntry, FileRole};
+use gristmill_pipeline::Document;
+use gristmill_pipeline::recipe::OutputFormat;
+use gristmill_pipeline::stage::MapStage;
+use gristmill_pipeline::step::{SignMany, SignOne, Signer};
+use gristmill_storage::{Carry, Compression, Encoding, HashingWriter, Push, Writer};
+use std::collections::BTreeMap;
+use std::fs::File;
+use std::io;
+
+#[allow(clippy::large_enum_variant, reason = "there is one for each task")]
+pub(super) enum Sink {
+    Data(DataFiles),
+    Next(NextPass),
+}
+
+impl Sink {
+    pub(super) fn new(attempt: &Attempt, stage: &MapStage) -> Result<Self, TaskError> {
+        match stage.before {
+            None => Ok(Self::Data(DataFiles::new(attempt))),
+            Some(barrier) => Ok(Self::Next(NextPass::new(attempt, barrier)?)),
+        }
+    }
+
+    pub(super) fn write(&mut self, attempt: &Attempt, doc: &Document) -> Result<(), TaskError> {
+        match self {
+            Self::Data(files) => files.write(attempt, doc),
+            Self::Next(next) => next.write(doc),
+        }
+    }
+
+    pub(super) fn finish(self, attempt: &Attempt) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
+        match self {
+            Self::Data(files) => files.finish(),
+            Self::Next(next) => next.finish(attempt),
+        }
+    }
+}
+
+/// Files of the dataset. A file is begun with its first document, so that there are no empty ones.
+pub(super) struct DataFiles {
+    encoding: Encoding,
+    shard_size: u64,
+    current: Option<(String, Writer<Out>)>,
+    carry: Carry,
+    files: Vec<FileEntry>,
+    row: Vec<u8>,
+}
+
+impl DataFiles {
+    fn new(attempt: &Attempt) -> Self {
+        let output = &attempt.open.recipe.head.output;
+        let encoding = match output.format {
+            OutputFormat::JsonlZst => Encoding::Jsonl(Compression::Zstd),
+            OutputFormat::JsonlGz => Encoding::Jsonl(Compression::Gzip),
+            OutputFormat::Jsonl => Encoding::Jsonl(Compression::None),
+            OutputFormat::Parquet => Encoding::Parquet,
+        };
+        let shard_size = output.shard_size.0;
+        Self {
+            encoding,
+            shard_size,
+            current: None,
+            carry: Carry::default(),
+            files: Vec::new(),
+            row: Vec::new(),
+        }
+    }
+
+    fn write(&mut self, attempt: &Attempt, doc: &Document) -> Result<(), TaskError> {
+        self.row.clear();
+        doc.write_json(&mut self.row);
+        let row = std::mem::take(&mut self.row);
+        let text = std::str::from_utf8(&row).map_err(|_| TaskError::fatal("JSON that is not UTF-8"))?;
+        let written = self.write_row(attempt, text);
+        self.row = row;
+        written
+    }
+
+    fn write_row(&mut self, attempt: &Attempt, row: &str) -> Result<(), TaskError> {
+        loop {
+            let (_, writer) = match &mut self.current {
+                Some(current) => current,
+                None => {
+                    let name = format!(
+                        "part-{:05}-{:03}{}",
+                        attempt.task,
+                        self.files.len(),
+                        self.encoding.extension()
+                    );
+                    let path = attempt.path(&name);
+                    let out = attempt.create(&path);
+                    let writer = Writer::new(out, self.encoding, std::mem::take(&mut self.carry))?;
+                    self.current.insert((path, writer))
+                }
+            };
+            let fresh = writer.rows() == 0;
+            match writer.push(row)? {
+                Push::Written => {
+                    let full = writer.raw_bytes() >= self.shard_size;
+                    return if full { self.close() } else { Ok(()) };
+                }
+                Push::NextFile if fresh => {
+                    return Err(TaskError::fatal("a document fits no file of this format; write JSONL"));
+                }
+                Push::NextFile => self.close()?,
+            }
+        }
+    }
+
+    fn close(&mut self) -> Result<(), TaskError> {
+        if let Some((path, writer)) = self.current.take() {
+            let finished = writer.finish()?;
+            finished.inner.finish()?;
+            self.carry = finished.carry;
+            self.files.push(files::entry(path, finished.written.rows, finished.written));
+        }
+        Ok(())
+    }
+
+    fn finish(mut self) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
+        self.close()?;
+        Ok(BTreeMap::from([(FileRole::Data, self.files)]))
+    }
+}
+
+/// Documents for the next pass, and what the dedup before it needs: keys, and identities to choose survivors by.
+pub(super) struct NextPass {
+    path: String,
+    frames: FrameWriter<HashingWriter<Out>>,
+    ordinal: u32,
+    signer: Signatures,
+}
+
+type Scratch = Box<dyn FnMut() -> io::Result<File>>;
+
+#[allow(clippy::large_enum_variant, reason = "there is one for each task")]
+enum Signatures {
+    One {
+        sign: SignOne,
+        /// With the identity as note.
+        keys: keyfile::Writer<u128, Noted, File, Scratch>,
+    },
+    Many {
+        sign: SignMany,
+        keys: keyfile::Writer<u64, Plain, File, Scratch>,
+        signed: Vec<u64>,
+        path: String,
+        identities: IdentityWriter<HashingWriter<Out>>,
+    },
+}
+
+impl NextPass {
+    fn new(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
+        let scratch: Scratch = Box::new(attempt.scratch());
+        let signer = match attempt.barrier(barrier)?.signer {
+            Signer::One(sign) => Signatures::One { sign, keys: keyfile::Writer::new(SORT_MEMORY, scratch) },
+            Signer::Many(sign) => {
+                let path = attempt.path("identities.zst");
+                let identities = IdentityWriter::new(attempt.create_hashed(&path))?;
+                let keys = keyfile::Writer::new(SORT_MEMORY, scratch);
+                Signatures::Many { sign, keys, signed: Vec::new(), path, identities }
+            }
+        };
+        let path = attempt.path("documents.zst");
+        let frames = FrameWriter::new(attempt.create_hashed(&path))?;
+        Ok(Self { path, frames, ordinal: 0, signer })
+    }
+
+    fn write(&mut self, doc: &Document) -> Result<(), TaskError> {
+        match &mut self.signer {
+            Signatures::One { sign, keys } => {
+                if let Some(key) = sign(doc) {
+                    keys.push(key, self.ordinal, doc.id.as_bytes())?;
+                }
+            }
+            Signatures::Many { sign, keys, signed, identities, .. } => {
+                signed.clear();
+                sign(doc, signed);
+                for key in signed.iter() {
+                    keys.push(*key, self.ordinal, &[])?;
+                }
+                identities.push(&doc.id)?;
+            }
+        }
+        self.frames.write(doc)?;
+        self.ordinal = self
+            .ordinal
+            .checked_add(1)
+            .ok_or_else(|| TaskError::fatal("more than 2^32 documents in a task"))?;
+        Ok(())
+    }
+
+    fn finish(self, attempt: &Attempt) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
+        let mut written = BTreeMap::new();
+        let (documents, out) = self.frames.finish()?;
+        written.insert(FileRole::Documents, vec![files::finish(out, self.path, documents)?]);
+        let path = attempt.path("keys");
+        let mut out = attempt.create_hashed(&path);
+        let summary = match self.signer {
+            Signatures::One { keys, .. } => keys.finish(&mut out)?,
+            Signatures::Many { keys, path, identities, .. } => {
+                let (count, identities) = identities.finish()?;
+                written.insert(FileRole::Identities, vec![files::finish(identities, path, count)?]);
+                keys.finish(&mut out)?
+            }
+        };
+        written.insert(FileRole::Keys, vec![files::finish(out, path, summary.entries)?]);
+        Ok(written)
+    }
+}
