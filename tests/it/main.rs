@@ -1,7 +1,8 @@
 //! The binary and the engine as a user meets them.
 
+mod cluster;
 mod hostile;
 mod queue;
-
 mod run;
+mod scale;
 mod storage;

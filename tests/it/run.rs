@@ -21,17 +21,17 @@ output: {path: out}
 ";
 
 /// A small generator: tests must not differ from run to run.
-struct Random(u64);
+pub(crate) struct Random(pub(crate) u64);
 
 impl Random {
-    fn next(&mut self, below: u64) -> u64 {
+    pub(crate) fn next(&mut self, below: u64) -> u64 {
         self.0 = self.0.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         (self.0 >> 33) % below
     }
 }
 
 /// A corpus of invented texts: a third are copies or near copies of others, a few lines are broken.
-fn corpus(folder: &Path, files: u64, documents: u64) {
+pub(crate) fn corpus(folder: &Path, files: u64, documents: u64) {
     fs::create_dir_all(folder.join("in")).expect("folder");
     let mut random = Random(7);
     let mut texts: Vec<String> = Vec::new();
@@ -69,7 +69,7 @@ fn run(folder: &Path, args: &[&str]) -> Output {
 }
 
 #[track_caller]
-fn must_run(folder: &Path, args: &[&str]) -> Value {
+pub(crate) fn must_run(folder: &Path, args: &[&str]) -> Value {
     let output = run(folder, args);
     assert!(output.status.success(), "{}", String::from_utf8_lossy(&output.stderr));
     let out = args.iter().position(|a| *a == "--output").map_or("out", |at| args[at + 1]);
@@ -82,7 +82,7 @@ fn manifest(output: &Path) -> Value {
 }
 
 /// Every published file with its bytes.
-fn published(output: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn published(output: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
     for entry in fs::read_dir(output.join("data")).expect("data") {
         let path = entry.expect("entry").path();
@@ -170,7 +170,7 @@ fn killed_twenty_times_it_ends_with_the_same_bytes_and_runs_nothing_twice() {
 }
 
 /// The records of the tasks that are done.
-fn records(workspace: &Path) -> BTreeMap<String, Vec<u8>> {
+pub(crate) fn records(workspace: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut records = BTreeMap::new();
     let mut folders = vec![workspace.to_owned()];
     while let Some(folder) = folders.pop() {

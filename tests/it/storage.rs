@@ -1,7 +1,7 @@
 //! Storage on a real S3 server (SeaweedFS) and behind a web server that misbehaves: what unit tests cannot show.
 
-mod proxy;
-mod seaweed;
+pub(crate) mod proxy;
+pub(crate) mod seaweed;
 mod web;
 
 use std::io::{Read, Write};

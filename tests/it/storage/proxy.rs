@@ -2,13 +2,14 @@
 
 use std::collections::VecDeque;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 
 /// What happens to a request.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Mood {
+pub(crate) enum Mood {
     /// The server does it, and its answer never arrives.
     LoseAnswer,
     /// 503 with the code SlowDown.
@@ -19,19 +20,55 @@ pub(super) enum Mood {
     Hangup,
     /// The connection is closed after so many bytes of the answer.
     CutAfter(usize),
+    /// The request is passed on after a while.
+    Wait(Duration),
 }
 
 /// See the module. Moods are for new requests, one each; then all goes well.
-pub(super) struct Proxy {
+pub(crate) struct Proxy {
     port: u16,
-    moods: Arc<Mutex<VecDeque<Mood>>>,
+    moods: Arc<Mutex<Moods>>,
+}
+
+#[derive(Default)]
+struct Moods {
+    /// For the next requests.
+    next: VecDeque<Mood>,
+    /// And for so many of a hundred others, chosen by this generator.
+    storm: u64,
+    state: u64,
+    spoiled: u64,
+}
+
+impl Moods {
+    fn draw(&mut self) -> Option<Mood> {
+        let mood = self.next.pop_front().or_else(|| self.storm_mood());
+        self.spoiled += u64::from(mood.is_some());
+        mood
+    }
+
+    fn storm_mood(&mut self) -> Option<Mood> {
+        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        let number = self.state >> 33;
+        if number % 100 >= self.storm {
+            return None;
+        }
+        Some(match number / 100 % 6 {
+            0 => Mood::LoseAnswer,
+            1 => Mood::SlowDown,
+            2 => Mood::Refuse,
+            3 => Mood::Hangup,
+            4 => Mood::CutAfter((number / 600 % 4096) as usize),
+            _ => Mood::Wait(Duration::from_millis(number / 600 % 2000)),
+        })
+    }
 }
 
 impl Proxy {
-    pub(super) async fn start(upstream: u16) -> Self {
+    pub(crate) async fn start(upstream: u16) -> Self {
         let listener = TcpListener::bind("127.0.0.1:0").await.expect("a free port");
         let port = listener.local_addr().expect("bound").port();
-        let moods: Arc<Mutex<VecDeque<Mood>>> = Arc::default();
+        let moods: Arc<Mutex<Moods>> = Arc::default();
         let queue = moods.clone();
         tokio::spawn(async move {
             while let Ok((client, _)) = listener.accept().await {
@@ -45,12 +82,23 @@ impl Proxy {
         Self { port, moods }
     }
 
-    pub(super) fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 
-    pub(super) fn moods(&self, moods: &[Mood]) {
-        self.moods.lock().expect("unpoisoned").extend(moods);
+    pub(crate) fn moods(&self, moods: &[Mood]) {
+        self.moods.lock().expect("unpoisoned").next.extend(moods);
+    }
+
+    /// From now on so many of a hundred requests are spoilt, by a seeded choice.
+    pub(crate) fn storm(&self, seed: u64, percent: u64) {
+        let mut moods = self.moods.lock().expect("unpoisoned");
+        (moods.state, moods.storm) = (seed, percent);
+    }
+
+    /// How many requests were spoilt.
+    pub(crate) fn spoiled(&self) -> u64 {
+        self.moods.lock().expect("unpoisoned").spoiled
     }
 }
 
@@ -62,7 +110,7 @@ fn refusal(status: &str, code: &str) -> String {
     )
 }
 
-async fn serve(mut client: TcpStream, upstream: u16, moods: &Mutex<VecDeque<Mood>>) -> std::io::Result<()> {
+async fn serve(mut client: TcpStream, upstream: u16, moods: &Mutex<Moods>) -> std::io::Result<()> {
     let mut server = TcpStream::connect(("127.0.0.1", upstream)).await?;
     let (mut sent, mut got) = (vec![0; 64 << 10], vec![0; 64 << 10]);
     // Bytes from the client after bytes from the server begin a new request.
@@ -77,8 +125,11 @@ async fn serve(mut client: TcpStream, upstream: u16, moods: &Mutex<VecDeque<Mood
                     return Ok(());
                 }
                 if std::mem::take(&mut answering) {
-                    mood = moods.lock().expect("unpoisoned").pop_front();
+                    mood = moods.lock().expect("unpoisoned").draw();
                     left = if let Some(Mood::CutAfter(bytes)) = mood { bytes } else { usize::MAX };
+                    if let Some(Mood::Wait(time)) = mood {
+                        tokio::time::sleep(time).await;
+                    }
                     let answer = match mood {
                         Some(Mood::SlowDown) => Some(refusal("503 Slow Down", "SlowDown")),
                         Some(Mood::Refuse) => Some(refusal("500 Internal Server Error", "InternalError")),

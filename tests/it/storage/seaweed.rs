@@ -11,10 +11,10 @@ use tempfile::TempDir;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 
-pub(super) const KEY: &str = "test-key";
-pub(super) const SECRET: &str = "test-secret";
+pub(crate) const KEY: &str = "test-key";
+pub(crate) const SECRET: &str = "test-secret";
 
-pub(super) struct Seaweed {
+pub(crate) struct Seaweed {
     process: Child,
     port: u16,
     _folder: TempDir,
@@ -50,7 +50,7 @@ fn free_ports<const N: usize>() -> [u16; N] {
 
 impl Seaweed {
     /// `None`, and it says so, where the server is not installed.
-    pub(super) async fn start() -> Option<Self> {
+    pub(crate) async fn start() -> Option<Self> {
         let weed = weed()?;
         let folder = tempfile::tempdir().expect("a folder");
         let identities = format!(
@@ -115,11 +115,26 @@ impl Seaweed {
         store.put(&key, bytes::Bytes::from_static(b"x")).await.is_ok()
     }
 
-    pub(super) fn port(&self) -> u16 {
+    /// Everything below a URI, by what follows it.
+    pub(crate) async fn objects(&self, uri: &str) -> std::collections::BTreeMap<String, Vec<u8>> {
+        use futures::TryStreamExt;
+        let stores = super::stores(&self.endpoint(), SECRET);
+        let (store, prefix) = super::at(&stores, uri);
+        let entries: Vec<_> =
+            gristmill_storage::list(store.clone(), &prefix, None).try_collect().await.expect("lists");
+        let mut objects = std::collections::BTreeMap::new();
+        for entry in entries {
+            let bytes = store.get(&entry.key, None).await.expect("reads");
+            objects.insert(entry.key[prefix.len()..].to_owned(), bytes.to_vec());
+        }
+        objects
+    }
+
+    pub(crate) fn port(&self) -> u16 {
         self.port
     }
 
-    pub(super) fn endpoint(&self) -> String {
+    pub(crate) fn endpoint(&self) -> String {
         format!("http://127.0.0.1:{}", self.port)
     }
 }
