@@ -5,6 +5,7 @@
 //! and listing ([`plan()`]); a task is done when its record has been created, and never before.
 
 mod attempts;
+mod checkpoint;
 mod inputs;
 pub mod layout;
 pub mod lifecycle;
@@ -17,6 +18,7 @@ pub mod resolve;
 mod workspace;
 
 pub use attempts::{AttemptFailure, FailedTask};
+pub use checkpoint::{Checkpoint, Place, Poison};
 pub use layout::{Job, JobError};
 pub use lifecycle::{JobEvent, JobState};
 pub use log::{AppendError, JobLog, LogEntry};
