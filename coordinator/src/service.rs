@@ -33,6 +33,9 @@ use tokio::task::JoinSet;
 
 /// How often the workspace is searched for jobs that other coordinators took in.
 const DISCOVER_EVERY: Duration = Duration::from_secs(5);
+/// How often what killed writers left half written is looked for, and how old it must be to be deleted.
+const SWEEP_EVERY: Duration = Duration::from_hours(1);
+const SWEEP_AGE: Duration = Duration::from_hours(24);
 /// How long jobs may take to come to rest when the coordinator stops.
 const STOP_WAIT: Duration = Duration::from_secs(5);
 
@@ -157,6 +160,8 @@ impl Coordinator {
         }));
         let discovering = coordinator.clone();
         coordinator.spawn(async move { discovering.discover().await });
+        let sweeping = coordinator.clone();
+        coordinator.spawn(async move { sweeping.sweep().await });
         Ok(coordinator)
     }
 
@@ -209,6 +214,18 @@ impl Coordinator {
                 tracing::warn!("cannot list the jobs of {}: {error}", self.0.workspace.uri());
             }
             tokio::time::sleep(DISCOVER_EVERY).await;
+        }
+    }
+
+    /// Removes unfinished uploads of workers that were killed: nobody sees them, but they are paid for.
+    async fn sweep(&self) {
+        loop {
+            match self.0.workspace.sweep(SWEEP_AGE).await {
+                Ok(0) => {}
+                Ok(swept) => tracing::info!(swept, "removed what killed writers left half written"),
+                Err(error) => tracing::warn!("cannot sweep {}: {error}", self.0.workspace.uri()),
+            }
+            tokio::time::sleep(SWEEP_EVERY).await;
         }
     }
 

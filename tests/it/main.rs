@@ -5,4 +5,5 @@ mod hostile;
 mod queue;
 mod run;
 mod scale;
+mod sim;
 mod storage;

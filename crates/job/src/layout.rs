@@ -254,6 +254,10 @@ impl Folder {
         Ok(paths)
     }
 
+    pub(crate) async fn sweep(&self, path: &str, age: Duration) -> Result<u64, JobError> {
+        Ok(self.store.sweep(&self.key(path), age).await?)
+    }
+
     async fn delete_below(&self, path: &str) -> Result<(), JobError> {
         let prefix = self.key(path);
         loop {

@@ -14,6 +14,7 @@ use crate::{Job, JobError};
 use gristmill_storage::{Created, Stores, Uri};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
+use std::time::Duration;
 
 /// A workspace.
 #[derive(Clone)]
@@ -57,6 +58,11 @@ impl Workspace {
         let paths = self.folder.paths("requests/").await?;
         let id = |path: &String| Some(path.strip_prefix("requests/")?.strip_suffix(".json")?.to_owned());
         Ok(paths.iter().filter_map(id).collect())
+    }
+
+    /// Removes what killed writers left half written and is older than `age`. Answers how many.
+    pub async fn sweep(&self, age: Duration) -> Result<u64, JobError> {
+        self.folder.sweep("jobs/", age).await
     }
 
     /// Binds a client's key to a job, or says to which it is bound.

@@ -231,14 +231,18 @@ impl Store for FileStore {
                 };
                 for entry in entries {
                     let entry = entry?;
-                    let found = entry.metadata()?;
+                    // Others are at work here: what has just vanished needs no sweeping.
+                    let found = match entry.metadata() {
+                        Ok(found) => found,
+                        Err(error) if error.kind() == io::ErrorKind::NotFound => continue,
+                        Err(error) => return Err(error),
+                    };
                     if found.is_dir() {
                         folders.push(entry.path());
                     } else if entry.file_name().to_string_lossy().starts_with(TEMPORARY)
                         && found.modified()?.elapsed().is_ok_and(|old| old >= age)
                     {
-                        fs::remove_file(entry.path())?;
-                        swept += 1;
+                        swept += u64::from(fs::remove_file(entry.path()).is_ok());
                     }
                 }
             }
