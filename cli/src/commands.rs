@@ -1,5 +1,6 @@
 //! One command, one file.
 
+pub(crate) mod attempt;
 pub(crate) mod extract;
 pub(crate) mod pack;
 pub(crate) mod plan;

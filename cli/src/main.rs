@@ -6,6 +6,7 @@ mod commands;
 mod failure;
 mod progress;
 mod request;
+mod supervise;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -38,6 +39,9 @@ enum Command {
     Schema,
     /// Check a dataset against its manifest
     Verify(commands::verify::Args),
+    /// Make one attempt at a task, for a worker
+    #[command(hide = true)]
+    Attempt(commands::attempt::Args),
     /// Pack a folder of HTML files into a WARC
     Pack(commands::pack::Args),
 }
@@ -54,6 +58,7 @@ fn main() -> ExitCode {
         Command::Steps(args) => commands::steps::run(&args),
         Command::Schema => commands::schema::run(),
         Command::Verify(args) => commands::verify::run(args),
+        Command::Attempt(args) => commands::attempt::run(&args),
         Command::Pack(args) => commands::pack::run(args),
     };
     match result {

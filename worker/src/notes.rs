@@ -3,14 +3,19 @@
 //! The supervisor that finds its worker dead reads which tasks were in hand: one of them may have killed it. It hands them to the
 //! next worker, which makes those attempts in processes of their own.
 //!
-//! The file: a little-endian `u64`, the number of attempts that came to an end; then a field of [`FIELD`] bytes for each
-//! lane, its task's id or zeros.
+//! The file is first a list in JSON, the suspects that the supervisor hands over. The worker takes them and begins anew: eight
+//! bytes to know it by, the number of attempts that came to an end as a little-endian `u64`, then a field of [`FIELD`]
+//! bytes for each lane, its task's id or zeros.
 
+use std::collections::BTreeSet;
 use std::fs::File;
-use std::io::{self, Read, Seek, SeekFrom};
+use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::os::unix::fs::FileExt;
 use std::sync::atomic::{AtomicU64, Ordering};
 
+const MAGIC: &[u8; 8] = b"gmnotes1";
+/// Bytes before the first field.
+const HEAD: usize = 16;
 /// Bytes of a lane's field: more than an id may have.
 const FIELD: usize = 1024;
 
@@ -31,10 +36,19 @@ pub struct Left {
 }
 
 impl Notes {
-    /// Begins in an empty file.
-    #[must_use]
-    pub fn new(file: File) -> Self {
-        Self { file, ended: AtomicU64::new(0) }
+    /// Hands suspects over to the worker that will take this empty file.
+    pub fn hand_over(file: &mut File, suspects: &BTreeSet<String>) -> io::Result<()> {
+        file.write_all(&serde_json::to_vec(suspects)?)
+    }
+
+    /// Takes the file over, with the suspects in it.
+    pub fn take(mut file: File) -> io::Result<(Self, BTreeSet<String>)> {
+        let mut json = Vec::new();
+        file.read_to_end(&mut json)?;
+        let suspects = serde_json::from_slice(&json)?;
+        file.set_len(0)?;
+        file.write_all_at(MAGIC, 0)?;
+        Ok((Self { file, ended: AtomicU64::new(0) }, suspects))
     }
 
     pub(crate) fn begin(&self, lane: usize, task: &str) {
@@ -47,11 +61,11 @@ impl Notes {
         self.write(&[0; FIELD], lane);
         let ended = self.ended.fetch_add(1, Ordering::Relaxed) + 1;
         // Best effort, as all notes: without them a task is isolated one death later.
-        let _ = self.file.write_all_at(&ended.to_le_bytes(), 0);
+        let _ = self.file.write_all_at(&ended.to_le_bytes(), MAGIC.len() as u64);
     }
 
     fn write(&self, field: &[u8], lane: usize) {
-        let _ = self.file.write_all_at(field, (8 + lane * FIELD) as u64);
+        let _ = self.file.write_all_at(field, (HEAD + lane * FIELD) as u64);
     }
 
     /// Reads what was noted.
@@ -59,7 +73,8 @@ impl Notes {
         file.seek(SeekFrom::Start(0))?;
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        let Some((ended, fields)) = bytes.split_first_chunk::<8>() else { return Ok(Left::default()) };
+        let Some(notes) = bytes.strip_prefix(MAGIC) else { return Ok(Left::default()) };
+        let (ended, fields) = notes.split_first_chunk::<8>().unwrap_or((&[0; 8], &[]));
         let task = |field: &[u8]| {
             let id = field.split(|b| *b == 0).next().filter(|id| !id.is_empty())?;
             String::from_utf8(id.to_vec()).ok()
@@ -76,10 +91,19 @@ mod tests {
     use super::*;
 
     #[test]
-    fn what_was_in_hand_is_told() {
-        let mut file = tempfile::tempfile().expect("file");
-        assert_eq!(Notes::read(&mut file).expect("reads"), Left::default());
-        let notes = Notes::new(file.try_clone().expect("clones"));
+    fn suspects_go_in_and_what_was_in_hand_comes_out() {
+        let folder = tempfile::tempdir().expect("folder");
+        let path = folder.path().join("notes");
+        let mut file = File::create_new(&path).expect("creates");
+        let suspects = BTreeSet::from(["job/0/00000005".to_owned()]);
+        Notes::hand_over(&mut file, &suspects).expect("writes");
+        let mut file = File::open(&path).expect("opens");
+        assert_eq!(Notes::read(&mut file).expect("reads"), Left::default(), "not taken yet");
+
+        let theirs = File::options().read(true).write(true).open(&path).expect("opens");
+        let (notes, taken) = Notes::take(theirs).expect("takes");
+        assert_eq!(taken, suspects);
+        assert_eq!(Notes::read(&mut file).expect("reads"), Left::default(), "nothing begun yet");
         notes.begin(2, "job/0/00000007");
         notes.begin(0, "job/0/00000001");
         notes.end(0);

@@ -80,12 +80,13 @@ steps! {
     minhash_dedup::MinhashDedup,
 }
 
+mod fault_injection;
 pub mod shared;
 
 /// The step of a name.
 #[must_use]
 pub fn find(name: &str) -> Option<&'static StepDef> {
-    ALL.iter().find(|def| def.name == name)
+    ALL.iter().chain([fault_injection::HIDDEN]).find(|def| def.name == name)
 }
 
 /// The parameters of steps that have none.
