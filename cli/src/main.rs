@@ -3,6 +3,7 @@
 //! Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 the job failed, 2 the request was wrong.
 
 mod commands;
+mod display;
 mod failure;
 mod progress;
 mod request;
