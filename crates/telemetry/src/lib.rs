@@ -1,8 +1,14 @@
-//! Logs, set up in one call.
+//! Logs, set up in one call; numbers and probes over HTTP ([`http`]).
 //!
 //! Logs go to stderr, since data goes to stdout. `GRISTMILL_LOG` filters them in the syntax of
 //! `tracing-subscriber`'s `EnvFilter` (`warn`, `gristmill=debug`); `GRISTMILL_LOG_FORMAT=json` makes every line an
 //! object.
+
+pub mod http;
+mod metrics;
+
+pub use metrics::registry;
+pub use prometheus_client::registry::Registry;
 
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::MakeWriterExt;
