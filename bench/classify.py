@@ -1,6 +1,6 @@
 """The C++ library's side of bench/classify.rs.
 
-    classify.py train MODEL.bin < TEXTS        a word-bigram quality model with DCLM's settings
+    classify.py train MODEL.bin < TEXTS        a word-bigram quality model with DCLM's settings, and MODEL.ftz
     classify.py predict MODEL < TEXTS          prints processor seconds for one pass after each line "go"
 
 TEXTS is a JSON list of strings on the first line of standard input.
@@ -21,7 +21,10 @@ if task == "train":
         for at, text in enumerate(texts):
             lines.write(f"__label__{('hq', 'cc')[at % 2]} {text}\n")
         lines.flush()
-        fasttext.train_supervised(lines.name, wordNgrams=2, thread=1, epoch=1, verbose=0).save_model(path)
+        model = fasttext.train_supervised(lines.name, wordNgrams=2, thread=1, epoch=1, verbose=0)
+        model.save_model(path)
+        model.quantize()
+        model.save_model(path.removesuffix("bin") + "ftz")
 else:
     model = fasttext.load_model(path)
     for _ in iter(sys.stdin.readline, ""):

@@ -24,8 +24,8 @@ pub(crate) const LABEL_PREFIX: &[u8] = b"__label__";
 const NGRAM_FACTOR: u64 = 116_049_371;
 /// Longer n-grams than any model has: time grows with them.
 const MAX_N: u32 = 255;
-/// Rows that are summed in one go: few enough for their first-level cache lines, many enough to wait for memory together.
-const BLOCK: usize = 128;
+/// Rows that are summed in one go: few enough for the first-level cache, many enough to wait for memory together.
+const BLOCK: usize = 32;
 /// Words that are looked at together.
 const AHEAD: usize = 16;
 /// Buckets of n-grams that are looked up together.

@@ -34,6 +34,7 @@ mod model;
 mod prefetch;
 pub mod preprocess;
 mod reader;
+mod sums;
 pub mod tokens;
 
 use std::sync::Arc;

@@ -13,11 +13,10 @@ use std::ops::Range;
 use crate::ModelError;
 use crate::prefetch::prefetch;
 use crate::reader::Reader;
+use crate::sums::{self, Cell};
 
 /// Quantised matrices are written out up to this size: some 160,000 rows of 100 columns.
 pub const MAX_DECODED_BYTES: u64 = 64 << 20;
-/// Columns whose sums are held in registers while rows go by.
-const LANES: usize = 16;
 /// Rows that are multiplied at once: a product is a chain of additions, each waiting for the one before.
 const PRODUCTS: usize = 8;
 /// Values of a code.
@@ -63,25 +62,6 @@ pub(crate) enum Role {
     Output,
 }
 
-/// A float that may lie anywhere.
-trait Cell: Copy {
-    fn get(self) -> f32;
-}
-
-impl Cell for f32 {
-    #[inline]
-    fn get(self) -> f32 {
-        self
-    }
-}
-
-impl Cell for [u8; 4] {
-    #[inline]
-    fn get(self) -> f32 {
-        f32::from_le_bytes(self)
-    }
-}
-
 /// See [`Matrix::adder`].
 pub(crate) struct Adder<'m> {
     cells: Cells<'m>,
@@ -102,27 +82,16 @@ impl Adder<'_> {
         match self.cells {
             Cells::Bytes(cells) => prefetch(cells.get(start..start + self.columns).unwrap_or_default()),
             Cells::Floats(cells) => prefetch(cells.get(start..start + self.columns).unwrap_or_default()),
-            Cells::Quantised(..) => {}
+            Cells::Quantised(quantised, blob) => quantised.expect(blob, row),
         }
     }
 
     /// Adds rows to `sum`, one after the other. Rows that are not there add nothing.
     pub(crate) fn add(&self, rows: &[u32], sum: &mut [f32]) {
         match self.cells {
-            Cells::Bytes(cells) => add_rows(cells, rows, sum),
-            Cells::Floats(cells) => add_rows(cells, rows, sum),
-            Cells::Quantised(quantised, blob) => {
-                let codes = blob.get(quantised.codes.clone()).unwrap_or_default();
-                for row in rows {
-                    let norm = quantised.norm(blob, *row as usize);
-                    let columns = sum.chunks_mut(quantised.part_columns);
-                    for (sum, part) in columns.zip(quantised.row(codes, *row as usize)) {
-                        for (sum, cell) in sum.iter_mut().zip(part) {
-                            *sum += norm * cell;
-                        }
-                    }
-                }
-            }
+            Cells::Bytes(cells) => sums::add(cells, rows, sum),
+            Cells::Floats(cells) => sums::add(cells, rows, sum),
+            Cells::Quantised(quantised, blob) => quantised.add(blob, rows, sum),
         }
     }
 }
@@ -270,6 +239,42 @@ impl Quantised {
     }
 
     #[inline]
+    fn expect(&self, blob: &[u8], row: u32) {
+        let start = self.codes.start + row as usize * self.parts;
+        prefetch(blob.get(start..start + self.parts).unwrap_or_default());
+    }
+
+    /// Adds rows to `sum`, one after the other. Pairs of columns, which is what fastText makes by default, have a way of their own.
+    fn add(&self, blob: &[u8], rows: &[u32], sum: &mut [f32]) {
+        let codes = blob.get(self.codes.clone()).unwrap_or_default();
+        let done = if self.part_columns == 2 {
+            let norms = self
+                .norms
+                .as_ref()
+                .map(|(codes, norms)| (blob.get(codes.clone()).unwrap_or_default(), &**norms));
+            sums::add_pairs(
+                &sums::Pairs { codes, parts: self.parts, centroids: &self.centroids, norms },
+                rows,
+                sum,
+            )
+        } else {
+            0
+        };
+        let Some(rest) = sum.get_mut(done * self.part_columns..).filter(|rest| !rest.is_empty()) else {
+            return;
+        };
+        for row in rows {
+            let norm = self.norm(blob, *row as usize);
+            let columns = rest.chunks_mut(self.part_columns);
+            for (sum, part) in columns.zip(self.row(codes, *row as usize).skip(done)) {
+                for (sum, cell) in sum.iter_mut().zip(part) {
+                    *sum += norm * cell;
+                }
+            }
+        }
+    }
+
+    #[inline]
     fn norm(&self, blob: &[u8], row: usize) -> f32 {
         let Some((codes, norms)) = &self.norms else { return 1.0 };
         let code = blob.get(codes.clone()).and_then(|codes| codes.get(row));
@@ -290,37 +295,6 @@ impl Quantised {
         let norms = (role == Role::Output && self.norms.is_some())
             .then(|| (0..rows).map(|row| self.norm(blob, row)).collect());
         Form::Decoded { cells, norms }
-    }
-}
-
-/// Sixteen columns at a time stay in registers while all rows are added. Where rows come from far away, the first of these passes waits
-/// for many of them at once.
-fn add_rows<C: Cell>(cells: &[C], rows: &[u32], sum: &mut [f32]) {
-    let columns = sum.len();
-    let (whole, rest) = sum.as_chunks_mut::<LANES>();
-    let rest_at = whole.len() * LANES;
-    for (at, sum) in (0..).step_by(LANES).zip(whole) {
-        let mut lanes = *sum;
-        for row in rows {
-            let start = *row as usize * columns + at;
-            if let Some(cells) = cells.get(start..).and_then(|cells| cells.first_chunk::<LANES>()) {
-                for (lane, cell) in lanes.iter_mut().zip(cells) {
-                    *lane += cell.get();
-                }
-            }
-        }
-        *sum = lanes;
-    }
-    if rest.is_empty() {
-        return;
-    }
-    for row in rows {
-        let start = *row as usize * columns + rest_at;
-        if let Some(cells) = cells.get(start..start + rest.len()) {
-            for (sum, cell) in rest.iter_mut().zip(cells) {
-                *sum += cell.get();
-            }
-        }
     }
 }
 

@@ -13,10 +13,11 @@ pub(crate) fn prefetch<T>(items: &[T]) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let per_line = (CACHE_LINE / size_of::<T>().max(1)).max(1);
-        for item in items.iter().step_by(per_line).chain(items.last()) {
-            // SAFETY: the pointer comes from a reference; the instruction reads nothing that the program sees.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(std::ptr::from_ref(item).cast()) };
+        let bytes = size_of_val(items);
+        let start = items.as_ptr().cast::<i8>();
+        for at in (0..bytes).step_by(CACHE_LINE).chain(bytes.checked_sub(1)) {
+            // SAFETY: the address lies within the slice; the instruction reads nothing that the program sees.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(at)) };
         }
     }
     #[cfg(not(target_arch = "x86_64"))]
