@@ -64,7 +64,7 @@ fn compare(name: &str, path: &Path, texts: &[String]) {
     let bytes: usize = texts.iter().map(String::len).sum();
     println!("{name}: {} texts, {bytes} bytes", texts.len());
     let rounds = PASS_BYTES.div_ceil(bytes.max(1));
-    let texts = texts.repeat(rounds);
+    let texts: Vec<String> = std::iter::repeat_n(texts, rounds).flatten().cloned().collect();
     let bytes = bytes * rounds;
     let start = Instant::now();
     let file = std::fs::File::open(path).expect("a readable model");
