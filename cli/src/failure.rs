@@ -10,6 +10,10 @@ pub(crate) enum Failure {
     Request(anyhow::Error),
     /// The job failed on the way. Exit code 1.
     Job(anyhow::Error),
+    /// The coordinator could not be reached, or could not answer. Exit code 3.
+    Unreachable(anyhow::Error),
+    /// Somebody stopped looking at a job that goes on. Exit code 130, as of a command that was interrupted.
+    Left(anyhow::Error),
 }
 
 impl Failure {
@@ -26,6 +30,8 @@ impl Failure {
         let (error, code) = match self {
             Self::Request(error) => (error, 2),
             Self::Job(error) => (error, 1),
+            Self::Unreachable(error) => (error, 3),
+            Self::Left(error) => (error, 130),
         };
         // Whoever reads our output may stop early (`| head`): that is no failure of ours.
         if error.chain().any(is_broken_pipe) {

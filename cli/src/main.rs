@@ -1,7 +1,9 @@
 //! `gristmill`: the one binary.
 //!
-//! Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 the job failed, 2 the request was wrong.
+//! Data goes to stdout, everything else to stderr. Exit codes: 0 done, 1 the job failed, 2 the request was wrong,
+//! 3 the coordinator could not be reached.
 
+mod client;
 mod commands;
 mod display;
 mod failure;
@@ -30,6 +32,24 @@ enum Command {
     Run(commands::run::Args),
     /// Print what a recipe would do: stages, tasks, bytes, memory and disk, without running it
     Plan(commands::plan::Args),
+    /// Hand a recipe to a coordinator
+    Submit(commands::submit::Args),
+    /// List the jobs of a coordinator, the latest first
+    Jobs(commands::jobs::Args),
+    /// Print where a job stands
+    Job(commands::job::Args),
+    /// Watch a job until it has ended
+    Watch(commands::watch::Args),
+    /// List the tasks of a job with their attempts
+    Tasks(commands::tasks::Args),
+    /// Cancel a job for good
+    Cancel(commands::control::CancelArgs),
+    /// Hand out no further task of a job
+    Pause(commands::control::Args),
+    /// Go on with a paused job
+    Resume(commands::control::Args),
+    /// Try the failed tasks of a job again
+    Retry(commands::control::Args),
     /// Run steps on documents and print the verdict on each
     Try(commands::try_steps::Args),
     /// Turn HTML or WARC files into text, one JSON line a page
@@ -45,6 +65,8 @@ enum Command {
     Attempt(commands::attempt::Args),
     /// Pack a folder of HTML files into a WARC
     Pack(commands::pack::Args),
+    /// Print the completions for a shell
+    Completions(commands::completions::Args),
 }
 
 fn main() -> ExitCode {
@@ -54,6 +76,15 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => commands::run::run(args),
         Command::Plan(args) => commands::plan::run(args),
+        Command::Submit(args) => commands::submit::run(args),
+        Command::Jobs(args) => commands::jobs::run(&args),
+        Command::Job(args) => commands::job::run(&args),
+        Command::Watch(args) => commands::watch::run(&args),
+        Command::Tasks(args) => commands::tasks::run(&args),
+        Command::Cancel(args) => commands::control::cancel(&args),
+        Command::Pause(args) => commands::control::pause(&args),
+        Command::Resume(args) => commands::control::resume(&args),
+        Command::Retry(args) => commands::control::retry(&args),
         Command::Try(args) => commands::try_steps::run(args),
         Command::Extract(args) => commands::extract::run(args),
         Command::Steps(args) => commands::steps::run(&args),
@@ -61,6 +92,7 @@ fn main() -> ExitCode {
         Command::Verify(args) => commands::verify::run(args),
         Command::Attempt(args) => commands::attempt::run(&args),
         Command::Pack(args) => commands::pack::run(args),
+        Command::Completions(args) => commands::completions::run(&args),
     };
     match result {
         Ok(()) => ExitCode::SUCCESS,

@@ -25,10 +25,20 @@ pub(crate) struct RecipeArgs {
 
 impl RecipeArgs {
     pub(crate) fn load(&self) -> Result<Recipe, Failure> {
-        let shown = self.recipe.display();
-        let yaml = std::fs::read_to_string(&self.recipe)
-            .with_context(|| format!("cannot read the recipe {shown}"))
-            .map_err(Failure::Request)?;
+        Recipe::parse(&self.yaml()?, &self.overrides()).map_err(|error| {
+            Failure::Request(anyhow::anyhow!("the recipe {} cannot be used:\n{error}", self.recipe.display()))
+        })
+    }
+
+    /// The recipe as it is written.
+    pub(crate) fn yaml(&self) -> Result<String, Failure> {
+        std::fs::read_to_string(&self.recipe)
+            .with_context(|| format!("cannot read the recipe {}", self.recipe.display()))
+            .map_err(Failure::Request)
+    }
+
+    /// What the command line changes in it.
+    pub(crate) fn overrides(&self) -> Vec<String> {
         let mut overrides = self.set.clone();
         if !self.input.is_empty() {
             // JSON is YAML, and quotes what needs quoting.
@@ -37,8 +47,7 @@ impl RecipeArgs {
         if let Some(output) = &self.output {
             overrides.push(format!("output.path={}", serde_json::json!(output)));
         }
-        Recipe::parse(&yaml, &overrides)
-            .map_err(|error| Failure::Request(anyhow::anyhow!("the recipe {shown} cannot be used:\n{error}")))
+        overrides
     }
 }
 

@@ -1,7 +1,6 @@
 //! A bar per stage on stderr. Bars of stages that ended stay, so that a script's log of a terminal is whole.
 
-use super::plain::message;
-use super::words::{clean, failure, stage_now};
+use super::words::{clean, failure, stage_message, stage_now};
 use gristmill_proto::v1;
 use indicatif::{ProgressBar, ProgressStyle};
 
@@ -19,7 +18,7 @@ impl Bars {
             let bar = self.bar.get_or_insert_with(|| open(job, self.stage));
             let done = job.stages.get(self.stage).map_or(0, |stage| stage.tasks_done);
             bar.set_position(done);
-            bar.set_message(message(job, self.stage));
+            bar.set_message(stage_message(job, self.stage));
             if self.stage >= stage_now(job) {
                 break;
             }

@@ -1,6 +1,6 @@
 //! Lines, for logs and pipes: one when something happened, and one every 10 seconds.
 
-use super::words::{self, clean, duration, failure, rate, share};
+use super::words::{self, clean, duration, failure};
 use gristmill_proto::v1;
 use std::io::{self, Write};
 use std::time::{Duration, Instant};
@@ -86,30 +86,12 @@ impl<W: Write> Plain<W> {
 fn stage_line(job: &v1::Job, index: usize) -> String {
     let Some(stage) = job.stages.get(index) else { return String::new() };
     let v1::Stage { title, tasks, tasks_done, tasks_failed, .. } = stage;
-    let mut line =
-        format!("[{}/{}] {}: {tasks_done}/{tasks} tasks", index + 1, job.stages.len(), clean(title));
-    if *tasks_failed > 0 {
-        line.push_str(&format!(", {tasks_failed} failed"));
-    }
-    let message = message(job, index);
-    if message.is_empty() { line } else { format!("{line}  {message}") }
+    let failed = if *tasks_failed > 0 { format!(", {tasks_failed} failed") } else { String::new() };
+    let message = words::stage_message(job, index);
+    let message = if message.is_empty() { message } else { format!("  {message}") };
+    let (number, stages) = (index + 1, job.stages.len());
+    format!("[{number}/{stages}] {}: {tasks_done}/{tasks} tasks{failed}{message}", clean(title))
 }
 
-/// What is known of a stage beside its tasks. Rates are those of the stage that runs.
-pub(super) fn message(job: &v1::Job, index: usize) -> String {
-    let Some(stage) = job.stages.get(index) else { return String::new() };
-    let rates = job.rates.filter(|_| index == words::stage_now(job)).unwrap_or_default();
-    let mut parts = Vec::new();
-    let (seen, kept) = words::documents_of(job, stage);
-    if seen > 0 {
-        parts.push(format!("{seen} documents"));
-        if rates.documents_per_second > 0.0 {
-            parts.push(rate(rates.documents_per_second));
-        }
-        parts.push(format!("{} kept", share(kept, seen)));
-    }
-    if let Some(left) = rates.stage_seconds_left {
-        parts.push(format!("{} left", duration(left)));
-    }
-    parts.join(", ")
-}
+#[cfg(test)]
+mod tests;

@@ -7,9 +7,10 @@ use super::words::{self, bytes, clean, count, duration, rate, share};
 use gristmill_proto::v1;
 use ratatui::Frame;
 use ratatui::layout::Rect;
-use ratatui::style::{Color, Style, Stylize as _};
+use ratatui::style::{Color, Style};
 use ratatui::text::{Line, Span};
 use ratatui::widgets::Paragraph;
+use std::fmt::Write as _;
 use std::time::SystemTime;
 
 /// Rows of running attempts that are worth their place while there is more to show.
@@ -118,8 +119,13 @@ fn stages(job: &v1::Job, width: usize, height: usize, _: SystemTime) -> Vec<Line
     let tasks_width = job.stages.iter().map(|stage| tasks(stage).len()).max().unwrap_or(0);
     let title_width =
         job.stages.iter().map(|stage| stage.title.chars().count()).max().unwrap_or(0).min(width / 3);
-    // ` 12 title bar  3/64 100 % `, and what is left is the bar's.
-    let bar_width = width.saturating_sub(title_width + tasks_width + 13).clamp(4, BAR_MAX);
+    let failed = |stage: &v1::Stage| match stage.tasks_failed {
+        0 => String::new(),
+        n => format!("  {} failed", count(n)),
+    };
+    let failed_width = job.stages.iter().map(|stage| failed(stage).len()).max().unwrap_or(0);
+    // ` 12 title bar 3/64 100 %  1 failed`, and what is left is the bar's.
+    let bar_width = width.saturating_sub(title_width + tasks_width + failed_width + 12).clamp(4, BAR_MAX);
     let rows = height.saturating_sub(1);
     let first = now.saturating_sub(rows / 2).min(job.stages.len().saturating_sub(rows));
     for (index, stage) in job.stages.iter().enumerate().skip(first).take(rows) {
@@ -138,10 +144,7 @@ fn stages(job: &v1::Job, width: usize, height: usize, _: SystemTime) -> Vec<Line
             // 100 % is said only when all is done.
             Span::raw(format!(" {:>tasks_width$} {:>3} %", tasks(stage), (share * 100.0).floor())),
         ];
-        if stage.tasks_failed > 0 {
-            let failed = format!("  {} failed", count(stage.tasks_failed));
-            spans.push(Span::styled(failed, Style::new().fg(Color::Red)));
-        }
+        spans.push(Span::styled(failed(stage), Style::new().fg(Color::Red)));
         lines.push(Line::from(spans));
     }
     lines
@@ -163,10 +166,10 @@ fn documents(job: &v1::Job, width: usize, height: usize, _: SystemTime) -> Vec<L
     let rates = job.rates.unwrap_or_default();
     let mut speeds = Vec::new();
     if rates.documents_per_second > 0.0 {
-        speeds.push(rate(rates.documents_per_second));
+        speeds.push(rate(rates.documents_per_second, "documents"));
     }
     if rates.tasks_per_second > 0.0 {
-        speeds.push(format!("{} tasks", rate(rates.tasks_per_second)));
+        speeds.push(rate(rates.tasks_per_second, "tasks"));
     }
     let speeds = if words::has_ended(job) { String::new() } else { speeds.join(", ") };
     let mut lines = vec![heading("documents", &speeds, width)];
@@ -205,17 +208,18 @@ fn running(job: &v1::Job, width: usize, height: usize, _: SystemTime) -> Vec<Lin
         let mut text =
             format!(" {:<12} {:>7}", format!("{stage}/{task} #{number}"), duration(attempt.running_seconds));
         if *documents_seen > 0 {
-            text.push_str(&format!(
+            let _ = write!(
+                text,
                 "  {} seen, {} kept",
                 count(*documents_seen),
                 share(*documents_kept, *documents_seen)
-            ));
+            );
         }
         let silent = attempt.idle_seconds > SILENT;
         if silent {
-            text.push_str(&format!("  silent for {}", duration(attempt.idle_seconds)));
+            let _ = write!(text, "  silent for {}", duration(attempt.idle_seconds));
         }
-        text.push_str(&format!("  {}", clean(&attempt.worker)));
+        let _ = write!(text, "  {}", clean(&attempt.worker));
         let style = if silent { Style::new().fg(Color::Yellow) } else { Style::new() };
         lines.push(Line::styled(cut(&text, width), style));
     }

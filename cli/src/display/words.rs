@@ -37,8 +37,10 @@ pub(crate) fn duration(seconds: f64) -> String {
     }
 }
 
-pub(crate) fn rate(per_second: f64) -> String {
-    if per_second < 10.0 { format!("{per_second:.1}/s") } else { format!("{}/s", count(per_second as u64)) }
+/// `12,345 documents/s`.
+pub(crate) fn rate(per_second: f64, what: &str) -> String {
+    let number = if per_second < 10.0 { format!("{per_second:.1}") } else { count(per_second as u64) };
+    if what.is_empty() { format!("{number}/s") } else { format!("{number} {what}/s") }
 }
 
 pub(crate) fn bytes(n: u64) -> String {
@@ -99,6 +101,25 @@ pub(crate) fn documents_of(job: &v1::Job, stage: &v1::Stage) -> (u64, u64) {
     let done = stage.documents.as_ref().map_or((0, 0), |d| (d.seen, d.kept));
     let running = job.running.iter().filter(|attempt| attempt.stage == stage.number);
     running.fold(done, |(seen, kept), attempt| (seen + attempt.documents_seen, kept + attempt.documents_kept))
+}
+
+/// What is known of a stage beside its tasks. Rates are those of the stage that runs.
+pub(crate) fn stage_message(job: &v1::Job, index: usize) -> String {
+    let Some(stage) = job.stages.get(index) else { return String::new() };
+    let rates = job.rates.filter(|_| index == stage_now(job)).unwrap_or_default();
+    let mut parts = Vec::new();
+    let (seen, kept) = documents_of(job, stage);
+    if seen > 0 {
+        parts.push(format!("{seen} documents"));
+        if rates.documents_per_second > 0.0 {
+            parts.push(rate(rates.documents_per_second, ""));
+        }
+        parts.push(format!("{} kept", share(kept, seen)));
+    }
+    if let Some(left) = rates.stage_seconds_left {
+        parts.push(format!("{} left", duration(left)));
+    }
+    parts.join(", ")
 }
 
 /// The most frequent first.
@@ -180,7 +201,10 @@ mod tests {
         ] {
             assert_eq!(duration(seconds), expected);
         }
-        assert_eq!((rate(0.25), rate(12_345.6)), ("0.2/s".to_owned(), "12,345/s".to_owned()));
+        assert_eq!(
+            (rate(0.25, ""), rate(12_345.6, "tasks")),
+            ("0.2/s".to_owned(), "12,345 tasks/s".to_owned())
+        );
         assert_eq!((share(1, 3), share(0, 0)), ("33.3 %".to_owned(), "0.0 %".to_owned()));
     }
 
