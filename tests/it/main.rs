@@ -1,5 +1,6 @@
 //! The binary and the engine as a user meets them.
 
+mod client;
 mod cluster;
 mod hostile;
 mod queue;

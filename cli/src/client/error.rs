@@ -2,7 +2,7 @@
 
 use crate::display::words::clean;
 use crate::failure::Failure;
-use rustls::{AlertDescription, CertificateError};
+use rustls::CertificateError;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -36,7 +36,12 @@ impl CallError {
 
     /// Whether the same call can only fail in the same way, although nobody answered it.
     pub(crate) fn is_lasting(&self) -> bool {
-        matches!(self.obstacle(), Some(Obstacle::Tls(_)))
+        match self.obstacle() {
+            Some(Obstacle::Tls(_)) => true,
+            // An alert after the handshake, of which the transport keeps only this and the text.
+            Some(Obstacle::Io(error)) => error.kind() == io::ErrorKind::InvalidData,
+            Some(Obstacle::Protocol) | None => false,
+        }
     }
 
     /// Whether the server answered that this is not to be had.
@@ -104,6 +109,9 @@ impl fmt::Display for CallError {
                     "{server} does not answer as a coordinator: {error}; if it asks for TLS, give https://… or --ca"
                 );
             }
+            Some(Obstacle::Io(error)) if error.kind() == io::ErrorKind::InvalidData => {
+                return session_ended(f, server, &error);
+            }
             Some(Obstacle::Io(error)) => return write!(f, "{server} cannot be reached: {error}"),
             Some(Obstacle::Protocol) if self.code() != Code::Cancelled => {
                 let advice = if self.tls { "" } else { "; if it asks for TLS, give https://… or --ca" };
@@ -156,7 +164,8 @@ fn is_cut(error: &io::Error) -> bool {
 fn tls_trouble(f: &mut fmt::Formatter<'_>, server: &str, error: &rustls::Error) -> fmt::Result {
     use rustls::Error::{AlertReceived, InvalidCertificate, InvalidMessage};
     match error {
-        InvalidCertificate(CertificateError::UnknownIssuer) => write!(
+        // Two authorities of one name differ in their signatures.
+        InvalidCertificate(CertificateError::UnknownIssuer | CertificateError::BadSignature) => write!(
             f,
             "{server} cannot be trusted: its certificate is signed by none of the authorities known here; give the one that signed it by --ca"
         ),
@@ -175,18 +184,17 @@ fn tls_trouble(f: &mut fmt::Formatter<'_>, server: &str, error: &rustls::Error) 
             write!(f, "{server} cannot be trusted: its certificate is not valid ({why})")
         }
         InvalidMessage(_) => write!(f, "{server} does not speak TLS; ask it as http://…, without --ca"),
-        AlertReceived(AlertDescription::CertificateRequired | AlertDescription::HandshakeFailure) => {
-            write!(f, "{server} asks for a certificate of the client; give --client-cert and --client-key")
-        }
-        AlertReceived(
-            AlertDescription::UnknownCA
-            | AlertDescription::BadCertificate
-            | AlertDescription::CertificateUnknown
-            | AlertDescription::DecryptError
-            | AlertDescription::CertificateExpired,
-        ) => write!(f, "{server} does not accept the certificate of --client-cert"),
+        AlertReceived(_) => session_ended(f, server, error),
         error => write!(f, "{server}: the TLS handshake failed: {error}"),
     }
+}
+
+/// What a server does that asks for a certificate of the client and gets none, or one that it does not know.
+fn session_ended(f: &mut fmt::Formatter<'_>, server: &str, error: &dyn Error) -> fmt::Result {
+    write!(
+        f,
+        "{server} ended the TLS session ({error}); if it asks for a certificate of the client, give one that it accepts by --client-cert and --client-key"
+    )
 }
 
 impl Error for CallError {}

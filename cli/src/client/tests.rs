@@ -1,6 +1,6 @@
 //! Calls and watches against a server whose answers are written down here.
 
-use super::context::Connection;
+use super::context::{Connection, Tls};
 use super::*;
 use gristmill_proto::v1::job_service_server::{JobService, JobServiceServer};
 use std::net::SocketAddr;
@@ -8,7 +8,7 @@ use std::pin::Pin;
 use std::sync::Mutex;
 use tokio::task::JoinHandle;
 use tokio_stream::Stream;
-use tonic::transport::Server;
+use tonic::transport::{Server, ServerTlsConfig};
 
 /// Answers with what is left of its script; each watch is one list of messages, and its end.
 #[derive(Clone, Default)]
@@ -28,10 +28,14 @@ impl Script {
     }
 
     async fn serve(&self) -> (SocketAddr, JoinHandle<()>) {
+        self.serve_by(Server::builder()).await
+    }
+
+    async fn serve_by(&self, mut server: Server) -> (SocketAddr, JoinHandle<()>) {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.expect("a port");
         let address = listener.local_addr().expect("an address");
         let incoming = tokio_stream::wrappers::TcpListenerStream::new(listener);
-        let server = Server::builder().add_service(JobServiceServer::new(self.clone()));
+        let server = server.add_service(JobServiceServer::new(self.clone()));
         let task = tokio::spawn(async move {
             let _ = server.serve_with_incoming(incoming).await;
         });
@@ -178,4 +182,43 @@ async fn a_watch_of_what_is_not_there_ends_with_the_refusal() {
     let error = updates.recv().await.expect("an update").expect_err("there is no job");
     assert_eq!(error.code(), Code::NotFound);
     assert!(updates.recv().await.is_none());
+}
+
+/// A certificate for this host and its key, as PEM.
+fn certificate() -> (String, String) {
+    let names = ["localhost".to_owned(), "127.0.0.1".to_owned()];
+    let made = rcgen::generate_simple_self_signed(names).expect("a certificate");
+    (made.cert.pem(), made.signing_key.serialize_pem())
+}
+
+fn secret(text: &str) -> super::context::Secret {
+    serde_json::from_value(text.into()).expect("a text")
+}
+
+#[tokio::test]
+async fn tls_says_which_certificate_is_missing_or_wrong() {
+    let (cert, key) = certificate();
+    let (client_cert, client_key) = certificate();
+    let config = ServerTlsConfig::new().identity(Identity::from_pem(&cert, &key));
+    let open = Server::builder().tls_config(config.clone()).expect("TLS");
+    let mutual = config.client_ca_root(Certificate::from_pem(&client_cert));
+    let mutual = Server::builder().tls_config(mutual).expect("TLS");
+    let (open, _open) = Script::default().serve_by(open).await;
+    let (mutual, _mutual) = Script::default().serve_by(mutual).await;
+    let ask = async |server: String, ca: &str, identity: Option<(&str, &str)>| {
+        let identity = identity.map(|(cert, key)| (cert.to_owned(), secret(key)));
+        let tls = server.starts_with("https").then(|| Tls { ca: Some(ca.to_owned()), identity });
+        let client = Client::new(&Connection { server, token: None, tls }).expect("a client");
+        client.job("x").await.map_or_else(|error| error.to_string(), |job| job.id)
+    };
+    let check = |said: String, part: &str| assert!(said.contains(part), "{said}");
+
+    assert_eq!(ask(format!("https://{open}"), &cert, None).await, "x");
+    check(ask(format!("https://{open}"), &client_cert, None).await, "give the one that signed it by --ca");
+    check(ask(format!("http://{open}"), "", None).await, "if it asks for TLS, give https://");
+    let me = Some((client_cert.as_str(), client_key.as_str()));
+    assert_eq!(ask(format!("https://{mutual}"), &cert, me).await, "x");
+    check(ask(format!("https://{mutual}"), &cert, None).await, "CertificateRequired");
+    let wrong = Some((cert.as_str(), key.as_str()));
+    check(ask(format!("https://{mutual}"), &cert, wrong).await, "one that it accepts by --client-cert");
 }
