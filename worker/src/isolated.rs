@@ -282,7 +282,7 @@ async fn attempt(
         name: spec.name,
         handle: tokio::runtime::Handle::current(),
         scratch: spec.scratch,
-        inputs: if spec.stage == 0 { open.job.inputs(spec.task).await? } else { Vec::new() },
+        inputs: open.inputs(spec.stage, spec.task).await?,
         checkpoint_every: Duration::from_millis(spec.checkpoint_ms),
         look_back: spec.look_back,
         poison: spec.poison,

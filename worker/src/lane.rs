@@ -213,7 +213,7 @@ async fn attempts(
                 name,
                 handle: tokio::runtime::Handle::current(),
                 scratch: worker.scratch.clone(),
-                inputs: if stage == 0 { open.job.inputs(task).await? } else { Vec::new() },
+                inputs: open.inputs(stage, task).await?,
                 checkpoint_every: worker.checkpoint_every,
                 look_back,
                 poison: poison.clone(),

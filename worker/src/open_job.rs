@@ -2,7 +2,7 @@
 
 use crate::{TaskError, Worker};
 use gristmill_job::resolve::{ResolveError, Resolver};
-use gristmill_job::{Job, Plan, VERSION};
+use gristmill_job::{INPUTS_PAGE, Job, Plan, Slice, VERSION};
 use gristmill_pipeline::{Chain, Recipe, Resources};
 use gristmill_storage::{Stores, Uri};
 use std::ops::Range;
@@ -15,9 +15,30 @@ pub struct OpenJob {
     pub recipe: Recipe,
     pub resources: Arc<Resources>,
     pub stores: Stores,
+    inputs: Mutex<Option<InputsPage>>,
 }
 
+/// A page's number and what its tasks read.
+type InputsPage = (u64, Vec<Vec<Slice>>);
+
 impl OpenJob {
+    /// The part of the input that a task of the first stage reads; nothing for other stages. Tasks come nearly in order, so
+    /// the page that was read last is kept.
+    pub(crate) async fn inputs(&self, stage: usize, task: u64) -> Result<Vec<Slice>, TaskError> {
+        if stage > 0 {
+            return Ok(Vec::new());
+        }
+        let number = task / INPUTS_PAGE;
+        let mut kept = self.inputs.lock().await;
+        let page = match kept.take().filter(|(present, _)| *present == number) {
+            Some((_, page)) => page,
+            None => self.job.inputs_page(&self.plan, number).await?,
+        };
+        let inputs = page.get((task % INPUTS_PAGE) as usize).cloned();
+        *kept = Some((number, page));
+        inputs.ok_or_else(|| TaskError::fatal(format!("the plan has no task {task}")))
+    }
+
     /// A chain of the maps of a stage.
     pub fn chain(&self, steps: &Range<usize>) -> Result<Chain, TaskError> {
         let specs = self.recipe.steps.get(steps.clone()).unwrap_or_default();
@@ -76,6 +97,13 @@ impl Jobs {
             ResolveError::Store(error) => error.into(),
             error => TaskError::fatal(error.to_string()),
         })?;
-        Ok(OpenJob { job, plan, recipe, resources: Arc::new(resources), stores: self.stores.clone() })
+        Ok(OpenJob {
+            job,
+            plan,
+            recipe,
+            resources: Arc::new(resources),
+            stores: self.stores.clone(),
+            inputs: Mutex::default(),
+        })
     }
 }

@@ -8,7 +8,7 @@ pub(crate) use map::add_poison;
 
 use crate::hand::{Hand, Order};
 use crate::{OpenJob, TaskError};
-use gristmill_job::{Poison, Slice, TaskRecord};
+use gristmill_job::{Poison, Slice, TaskRecord, pages, tasks_of_page};
 use gristmill_pipeline::stage::Stage;
 use gristmill_pipeline::step::{Barrier, Built, Context};
 use serde::{Deserialize, Serialize};
@@ -102,5 +102,27 @@ impl Attempt {
     fn earlier(&self, stage: usize, task: u64) -> Result<TaskRecord, TaskError> {
         let job = self.open.job.clone();
         Ok(self.wait(async move { job.must_record(stage, task).await })??)
+    }
+
+    /// The records of a page of a committed stage, in order and all of them.
+    pub(crate) fn page(&self, stage: usize, page: u64) -> Result<Vec<TaskRecord>, TaskError> {
+        let job = self.open.job.clone();
+        let records = self.wait(async move { job.must_page(stage, page).await })??;
+        let tasks = self.open.plan.stages.get(stage).map_or(0, |s| s.tasks);
+        if !records.iter().map(|record| record.task).eq(tasks_of_page(page, tasks)) {
+            return Err(TaskError::fatal(format!(
+                "page {page} of the records of stage {stage} is not whole"
+            )));
+        }
+        Ok(records)
+    }
+
+    /// The records of a committed stage, in order; a page of them in memory.
+    fn records(&self, stage: usize) -> impl Iterator<Item = Result<TaskRecord, TaskError>> {
+        let tasks = self.open.plan.stages.get(stage).map_or(0, |s| s.tasks);
+        (0..pages(tasks)).flat_map(move |page| match self.page(stage, page) {
+            Ok(records) => records.into_iter().map(Ok).collect::<Vec<_>>(),
+            Err(error) => vec![Err(error)],
+        })
     }
 }

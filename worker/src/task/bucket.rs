@@ -39,9 +39,10 @@ fn merge<K: Key>(attempt: &Attempt, buckets: u64, shape: Shape) -> Result<TaskRe
     let (bucket, buckets) = (attempt.task as usize, buckets as usize);
     let mut level: Vec<Run<K>> = Vec::new();
     let mut group: Vec<(u32, FileEntry)> = Vec::new();
-    for task in 0..tasks {
+    for record in attempt.records(stage) {
         attempt.check_stopped()?;
-        let record = attempt.earlier(stage, task)?;
+        let record = record?;
+        let task = record.task;
         let shard = u32::try_from(task).map_err(|_| TaskError::fatal("more than 2^32 tasks"))?;
         let keys = record.files.get(&FileRole::Keys).and_then(|files| files.first());
         let keys =

@@ -12,7 +12,7 @@ use gristmill_dedup::sort::{Plain, Sorter};
 use gristmill_dedup::stream::{Merge, Stream};
 use gristmill_dedup::survivor::{self, Limits, Policy};
 use gristmill_dedup::{Error, components};
-use gristmill_job::{FileEntry, FileRole, TaskRecord};
+use gristmill_job::{FileEntry, FileRole, PAGE_TASKS, TaskRecord};
 use gristmill_pipeline::step::Signer;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -55,12 +55,11 @@ pub(super) fn run(attempt: &Attempt, barrier: usize) -> Result<TaskRecord, TaskE
 
 fn edge_files(attempt: &Attempt) -> Result<Vec<FileEntry>, TaskError> {
     let buckets = attempt.stage - 1;
-    let tasks = attempt.open.plan.stages.get(buckets).map_or(0, |s| s.tasks);
     let mut files = Vec::new();
-    for task in 0..tasks {
-        let mut record = attempt.earlier(buckets, task)?;
+    for record in attempt.records(buckets) {
+        let mut record = record?;
         let edges = record.files.remove(&FileRole::Edges);
-        files.extend(edges.ok_or_else(|| TaskError::fatal(format!("bucket {task} left no edges")))?);
+        files.extend(edges.ok_or_else(|| TaskError::fatal(format!("bucket {} left no edges", record.task)))?);
     }
     Ok(files)
 }
@@ -93,7 +92,7 @@ fn choose<L: Stream<Key = u64>>(
     max_component: Option<usize>,
     drops: &mut droplist::Writer<impl std::io::Write>,
 ) -> Result<(), TaskError> {
-    let mut identities = Identities { attempt, open: None };
+    let mut identities = Identities { attempt, page: None, open: None };
     let mut failed = None;
     let mut sorter = Sorter::<u64, Plain, _, _>::new(SORT_MEMORY, attempt.scratch());
     let chosen = survivor::choose(
@@ -131,6 +130,7 @@ fn keep(slot: &mut Option<TaskError>, error: TaskError) -> Error {
 /// The identities of documents, asked for in node order: one shard's list is open at a time.
 struct Identities<'a> {
     attempt: &'a Attempt,
+    page: Option<(u64, Vec<TaskRecord>)>,
     open: Option<(u32, IdentityReader<Box<dyn Read + Send>>)>,
 }
 
@@ -138,8 +138,7 @@ impl Identities<'_> {
     fn of(&mut self, node: u64) -> Result<&[u8], TaskError> {
         let (shard, ordinal) = shard_and_ordinal(node);
         if self.open.as_ref().is_none_or(|(open, _)| *open != shard) {
-            let (stage, _) = self.attempt.signing_stage()?;
-            let record = self.attempt.earlier(stage, u64::from(shard))?;
+            let record = self.record(u64::from(shard))?;
             let file = record.files.get(&FileRole::Identities).and_then(|files| files.first());
             let file = file.ok_or_else(|| TaskError::fatal(format!("task {shard} left no identities")))?;
             self.open = Some((shard, IdentityReader::new(self.attempt.read(file))?));
@@ -148,5 +147,16 @@ impl Identities<'_> {
             Some((_, reader)) => Ok(reader.at(ordinal)?),
             None => Err(TaskError::fatal("no identities are open")),
         }
+    }
+
+    fn record(&mut self, task: u64) -> Result<TaskRecord, TaskError> {
+        let number = task / PAGE_TASKS;
+        let page = match self.page.take().filter(|(present, _)| *present == number) {
+            Some((_, page)) => page,
+            None => self.attempt.page(self.attempt.signing_stage()?.0, number)?,
+        };
+        let record = page.get((task % PAGE_TASKS) as usize).cloned();
+        self.page = Some((number, page));
+        record.ok_or_else(|| TaskError::fatal(format!("there is no task {task} in the stage that signed")))
     }
 }
