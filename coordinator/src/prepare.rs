@@ -1,19 +1,21 @@
 //! From a recipe to a plan: inputs listed, models found, every step built once. All that can be wrong with a request
-//! is found here, before anything is written.
+//! is found here, before anything is written. Memory does not grow with the input, and dropping the work leaves nothing
+//! behind.
 
+use crate::allow::{Allow, Denied};
 use gristmill_job::resolve::{ResolveError, Resolver};
-use gristmill_job::{Plan, Slice, plan};
+use gristmill_job::{Plan, plan};
 use gristmill_pipeline::recipe::InputFormat;
 use gristmill_pipeline::step::{Context, Kind, Needs};
 use gristmill_pipeline::{Recipe, Resources};
-use gristmill_storage::{Format, Input, InputError, Stores, expand};
-use std::collections::BTreeMap;
+use gristmill_storage::{Format, InputError, Kind as StoreKind, Lister, Listing, Pattern, Stores};
+use std::path::Path;
 
 /// A job that can be submitted.
 pub struct Prepared {
     pub plan: Plan,
-    /// For each task of the first stage, its part of the input.
-    pub inputs: Vec<Vec<Slice>>,
+    /// The input that was planned for.
+    pub listing: Listing,
     pub resources: Resources,
 }
 
@@ -23,47 +25,94 @@ pub enum PrepareError {
     #[error("the recipe names no input; add `input:` or give --input")]
     NoInput,
     #[error(transparent)]
-    Input(#[from] InputError),
+    Denied(#[from] Denied),
+    #[error(transparent)]
+    Input(InputError),
     #[error(transparent)]
     Resource(#[from] ResolveError),
     #[error("step {place} of the recipe, {step}: {why}")]
     Step { place: usize, step: &'static str, why: String },
+    #[error("planning stopped: {0}; try again")]
+    Stopped(#[from] tokio::task::JoinError),
 }
 
-/// Checks a recipe against the world and plans it.
+/// What whoever asked can do about it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PrepareErrorKind {
+    /// Ask again later.
+    Retry,
+    /// Ask for something else.
+    Invalid,
+    /// Ask the operator.
+    Denied,
+}
+
+impl PrepareError {
+    #[must_use]
+    pub fn kind(&self) -> PrepareErrorKind {
+        let of_store = |kind| match kind {
+            StoreKind::Retry | StoreKind::Corrupt => PrepareErrorKind::Retry,
+            StoreKind::Denied => PrepareErrorKind::Denied,
+            StoreKind::NotFound | StoreKind::Invalid => PrepareErrorKind::Invalid,
+        };
+        match self {
+            Self::Denied(_) => PrepareErrorKind::Denied,
+            Self::Input(error) => of_store(error.kind()),
+            Self::Resource(ResolveError::Store(error)) => of_store(error.kind()),
+            Self::Resource(ResolveError::Io { .. }) | Self::Stopped(_) => PrepareErrorKind::Retry,
+            Self::NoInput | Self::Resource(_) | Self::Step { .. } => PrepareErrorKind::Invalid,
+        }
+    }
+}
+
+impl From<InputError> for PrepareError {
+    fn from(error: InputError) -> Self {
+        match error {
+            InputError::Refused(refusal) => match refusal.downcast::<Denied>() {
+                Ok(denied) => Self::Denied(*denied),
+                Err(other) => Self::Input(InputError::Refused(other)),
+            },
+            error => Self::Input(error),
+        }
+    }
+}
+
+/// Checks a recipe against the world and plans it as the job `job`. Large listings are sorted in the folder `scratch`.
 pub async fn prepare(
     stores: &Stores,
     resolver: &Resolver,
     recipe: &Recipe,
+    job: &str,
+    allow: &Allow,
+    scratch: &Path,
 ) -> Result<Prepared, PrepareError> {
-    let wanted: Vec<_> = recipe.steps.iter().flat_map(|spec| spec.parsed.resources()).collect();
-    let (planned, resources) = resolver.resolve(&wanted).await?;
+    allow.check_recipe(recipe)?;
+    let (planned, resources) = resolver.resolve(&allow.models(recipe)?).await?;
     let cx = Context { resources: &resources, seed: recipe.head.seed };
     for spec in &recipe.steps {
         let at = |why: String| PrepareError::Step { place: spec.index, step: spec.def.name, why };
         spec.parsed.build(&cx).map_err(|e| at(e.to_string()))?;
     }
-    let files = list(stores, recipe).await?;
-    check_order(recipe, &files)?;
-    let (plan, inputs) = plan(recipe, &files, planned);
-    Ok(Prepared { plan, inputs, resources })
-}
-
-async fn list(stores: &Stores, recipe: &Recipe) -> Result<Vec<Input>, PrepareError> {
-    let mut by_format: BTreeMap<Option<Format>, Vec<String>> = BTreeMap::new();
-    for (path, format) in recipe.head.input.list() {
-        by_format.entry(format.map(storage_format)).or_default().push(path);
-    }
-    if by_format.is_empty() {
+    let patterns: Vec<Pattern> = recipe
+        .head
+        .input
+        .list()
+        .into_iter()
+        .map(|(text, format)| Pattern { text, format: format.map(storage_format) })
+        .collect();
+    if patterns.is_empty() {
         return Err(PrepareError::NoInput);
     }
-    let mut files = Vec::new();
-    for (format, patterns) in by_format {
-        files.extend(expand(stores, &patterns, format).await?);
+    let mut lister = Lister::new(stores).scratch(scratch);
+    if let Some(guard) = allow.guard() {
+        lister = lister.guard(guard);
     }
-    files.sort_by(|a, b| (&a.name, &a.uri).cmp(&(&b.name, &b.uri)));
-    files.dedup_by(|a, b| a.uri == b.uri);
-    Ok(files)
+    let listing = lister.list(&patterns).await?;
+    check_order(recipe, &listing)?;
+    // The plan counts tasks by reading the listing once more, which blocks.
+    let (job, for_plan, listed) = (job.to_owned(), recipe.clone(), listing.clone());
+    let plan = tokio::task::spawn_blocking(move || plan(&job, &for_plan, &listed, planned)).await??;
+    Ok(Prepared { plan, listing, resources })
 }
 
 fn storage_format(format: InputFormat) -> Format {
@@ -78,9 +127,11 @@ fn storage_format(format: InputFormat) -> Format {
 }
 
 /// Pages need a step that makes text of them, and before any step that reads it.
-fn check_order(recipe: &Recipe, files: &[Input]) -> Result<(), PrepareError> {
-    let pages = files.iter().find(|f| matches!(f.format, Format::Warc | Format::Arc | Format::Html));
-    let Some(page) = pages else { return Ok(()) };
+fn check_order(recipe: &Recipe, listing: &Listing) -> Result<(), PrepareError> {
+    let is_page = |format| matches!(format, Format::Warc | Format::Arc | Format::Html);
+    let Some((_, pages)) = listing.kinds().iter().find(|((format, _), _)| is_page(*format)) else {
+        return Ok(());
+    };
     let reads_text = recipe.steps.iter().find(|s| s.def.needs == Needs::Text);
     let extracts = recipe.steps.iter().find(|s| s.def.needs == Needs::Body);
     match (reads_text, extracts) {
@@ -90,14 +141,14 @@ fn check_order(recipe: &Recipe, files: &[Input]) -> Result<(), PrepareError> {
                 step: reader.def.name,
                 why: format!(
                     "{} holds pages, and this step needs text; put `extract_text` before it",
-                    page.uri
+                    pages.first
                 ),
             })
         }
         (None, None) if recipe.steps.iter().all(|s| s.def.kind == Kind::Map) => Err(PrepareError::Step {
             place: 0,
             step: "extract_text",
-            why: format!("{} holds pages, and no step makes text of them; add `extract_text`", page.uri),
+            why: format!("{} holds pages, and no step makes text of them; add `extract_text`", pages.first),
         }),
         _ => Ok(()),
     }

@@ -12,8 +12,8 @@ use bytes::Bytes;
 use futures::StreamExt;
 use gristmill_storage::{
     BlockingReader, BlockingWriter, Carry, Created, Credentials, Encoding, Format, Item, Kind, Open, Push,
-    RetrySettings, S3Settings, Settings, Source, Store, StoreSource, Stores, Uri, Writer, conformance,
-    expand, list, open,
+    Lister, RetrySettings, S3Settings, Settings, Source, Store, StoreSource, Stores, Uri, Writer, conformance,
+    list, open,
 };
 use proxy::{Mood, Proxy};
 use seaweed::Seaweed;
@@ -112,10 +112,12 @@ async fn inputs_are_listed(stores: &Stores) {
         ("s3://first-bucket/nothing", Err("nothing there")),
         ("s3://first-bucket/nothing.warc.gz", Err("nothing there")),
     ] {
-        let found = expand(stores, &[pattern.to_owned()], None).await;
+        let found = Lister::new(stores).list(&[pattern.into()]).await;
         match expected {
             Ok(expected) => {
-                let names: Vec<String> = found.expect(pattern).into_iter().map(|input| input.name).collect();
+                let listing = found.expect(pattern);
+                let inputs = listing.iter().expect("reads back");
+                let names: Vec<String> = inputs.map(|input| input.expect("reads back").name).collect();
                 assert_eq!(names, expected, "{pattern}");
             }
             Err(part) => {
@@ -239,6 +241,6 @@ async fn web_servers_are_read_by_ranges() {
         assert_eq!(error.kind(), kind, "{path}: {error}");
     }
     assert_eq!(store.put("x", Bytes::new()).await.expect_err("read only").kind(), Kind::Invalid);
-    let inputs = expand(&stores, &[web.uri("plain") + ".warc.gz"], None).await;
+    let inputs = Lister::new(&stores).list(&[web.uri("plain.warc.gz").as_str().into()]).await;
     assert!(inputs.expect_err("not there").to_string().contains("plain.warc.gz: not found"));
 }

@@ -4,7 +4,7 @@ use crate::failure::{Failure, Outcome};
 use crate::request::{runtime, stores};
 use gristmill_pipeline::recipe::{Complaint, parse_steps, tree};
 use gristmill_pipeline::{Chain, Resources, Tally, Verdict};
-use gristmill_storage::{Input, Open, PathSource, Stores, expand, open};
+use gristmill_storage::{Lister, Open, PathSource, Pattern, open};
 use gristmill_worker::reading::{self, Reading};
 use serde::Serialize;
 use std::collections::BTreeMap;
@@ -48,10 +48,12 @@ pub(crate) fn run(args: Args) -> Outcome {
         return Err(Failure::Request(anyhow::anyhow!("{}", complaint.message)));
     }
     let mut chain = Chain::new(&specs, Arc::new(Resources::default()), 0).map_err(Failure::request)?;
-    let inputs = list_inputs(&stores(), &args.paths)?;
+    let patterns: Vec<Pattern> = args.paths.iter().map(|path| pattern(path)).collect();
+    let listing = runtime()?.block_on(Lister::new(&stores()).list(&patterns)).map_err(Failure::request)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut others: BTreeMap<String, u64> = BTreeMap::new();
-    for input in inputs {
+    for input in listing.iter().map_err(Failure::job)? {
+        let input = input.map_err(Failure::job)?;
         let source = PathSource::open(&input.uri).map_err(Failure::request)?;
         let mut records =
             open(Arc::new(source), &Open::whole(&input.name, input.format)).map_err(Failure::request)?;
@@ -90,34 +92,10 @@ fn emit(out: &mut impl Write, line: &Line) -> std::io::Result<()> {
     out.write_all(b"\n")
 }
 
-/// Files as they are; of a folder its pages.
-fn list_inputs(stores: &Stores, paths: &[String]) -> Result<Vec<Input>, Failure> {
-    let runtime = runtime()?;
-    let mut inputs = Vec::new();
-    for path in paths {
-        if Path::new(path).is_dir() {
-            for pattern in ["**/*.html", "**/*.html.gz"] {
-                let pattern = format!("{}/{pattern}", path.trim_end_matches('/'));
-                match runtime.block_on(expand(stores, &[pattern], None)) {
-                    Ok(found) => inputs.extend(found),
-                    Err(gristmill_storage::InputError::Empty { .. }) => {}
-                    Err(error) => return Err(Failure::request(error)),
-                }
-            }
-        } else {
-            inputs.extend(
-                runtime
-                    .block_on(expand(stores, std::slice::from_ref(path), None))
-                    .map_err(Failure::request)?,
-            );
-        }
+/// A file as it is; of a folder its pages.
+fn pattern(path: &str) -> Pattern {
+    if Path::new(path).is_dir() {
+        return format!("{}/**/*.{{html,html.gz}}", path.trim_end_matches('/')).as_str().into();
     }
-    inputs.sort_by(|a, b| a.name.cmp(&b.name));
-    if inputs.is_empty() {
-        return Err(Failure::Request(anyhow::anyhow!(
-            "there are no .html or .html.gz files in {}",
-            paths.join(", ")
-        )));
-    }
-    Ok(inputs)
+    path.into()
 }

@@ -4,7 +4,7 @@ use crate::failure::{Failure, Outcome};
 use crate::request::{runtime, stores};
 use anyhow::{Context as _, anyhow};
 use gristmill_storage::write::warc::{Page, WarcWriter};
-use gristmill_storage::{Format, Item, Open, PathSource, expand, open};
+use gristmill_storage::{Format, Item, Lister, Open, PathSource, Pattern, open};
 use sha2::{Digest, Sha256};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -29,27 +29,11 @@ pub(crate) fn run(args: Args) -> Outcome {
     if !args.dir.is_dir() {
         return Err(Failure::Request(anyhow!("{} is no folder", args.dir.display())));
     }
-    let patterns: Vec<String> = ["html", "htm", "html.gz", "htm.gz"]
-        .iter()
-        .map(|e| format!("{}/**/*.{e}", args.dir.display()))
-        .collect();
-    let stores = stores();
-    let runtime = runtime()?;
-    let mut inputs = Vec::new();
-    for pattern in patterns {
-        match runtime.block_on(expand(&stores, &[pattern], Some(Format::Html))) {
-            Ok(found) => inputs.extend(found),
-            Err(gristmill_storage::InputError::Empty { .. }) => {}
-            Err(error) => return Err(Failure::request(error)),
-        }
-    }
-    inputs.sort_by(|a, b| a.name.cmp(&b.name));
-    if inputs.is_empty() {
-        return Err(Failure::Request(anyhow!(
-            "{} holds no .html, .htm or .html.gz files",
-            args.dir.display()
-        )));
-    }
+    let pages = Pattern {
+        text: format!("{}/**/*.{{html,htm,html.gz,htm.gz}}", args.dir.display()),
+        format: Some(Format::Html),
+    };
+    let listing = runtime()?.block_on(Lister::new(&stores()).list(&[pages])).map_err(Failure::request)?;
     let shown = args.output.display().to_string();
     let folder =
         args.output.parent().filter(|p| !p.as_os_str().is_empty()).unwrap_or(std::path::Path::new("."));
@@ -61,7 +45,8 @@ pub(crate) fn run(args: Args) -> Outcome {
     let fields =
         [("software", concat!("gristmill/", env!("CARGO_PKG_VERSION"))), ("format", "WARC File Format 1.0")];
     let mut writer = WarcWriter::new(&mut out, &info, &args.date, &fields).map_err(Failure::job)?;
-    for input in &inputs {
+    for input in listing.iter().map_err(Failure::job)? {
+        let input = input.map_err(Failure::job)?;
         let source = PathSource::open(&input.uri).map_err(Failure::request)?;
         let mut records =
             open(Arc::new(source), &Open::whole(&input.name, input.format)).map_err(Failure::request)?;
@@ -86,7 +71,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     writer.finish().map_err(Failure::job)?;
     let file = out.into_inner().map_err(|e| Failure::job(e.into_error()))?;
     file.persist(&args.output).with_context(|| format!("cannot write {shown}")).map_err(Failure::Job)?;
-    writeln!(std::io::stderr(), "{} pages packed into {shown}", inputs.len()).map_err(Failure::job)
+    writeln!(std::io::stderr(), "{} pages packed into {shown}", listing.files()).map_err(Failure::job)
 }
 
 /// A record id that is the same every time: a UUID made of a hash of the name.

@@ -2,8 +2,8 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::request::{ModelArgs, RecipeArgs, runtime, stores};
-use gristmill_coordinator::{Prepared, prepare};
-use gristmill_job::Plan;
+use gristmill_coordinator::{Allow, Prepared, prepare};
+use gristmill_job::{Plan, job_id};
 use gristmill_pipeline::Recipe;
 use gristmill_pipeline::stage::Stage;
 use gristmill_pipeline::step::{Built, Context};
@@ -11,6 +11,7 @@ use gristmill_storage::{Compression, Format};
 use serde_json::json;
 use std::fmt::Write as _;
 use std::io::Write as _;
+use std::path::PathBuf;
 
 #[derive(clap::Args)]
 pub(crate) struct Args {
@@ -21,6 +22,9 @@ pub(crate) struct Args {
     /// Tasks worked on at once, for the estimate of memory
     #[arg(long, default_value_t = crate::commands::run::default_lanes())]
     lanes: usize,
+    /// Where a large listing is sorted
+    #[arg(long, value_name = "DIR", env = "TMPDIR", default_value = "/tmp")]
+    scratch: PathBuf,
     /// As JSON
     #[arg(long)]
     json: bool,
@@ -30,7 +34,10 @@ pub(crate) fn run(args: Args) -> Outcome {
     let recipe = args.recipe.load()?;
     let stores = stores();
     let resolver = args.models.resolver(&stores);
-    let prepared = runtime()?.block_on(prepare(&stores, &resolver, &recipe)).map_err(Failure::request)?;
+    let job = job_id(&recipe, &[]);
+    let allow = Allow::everything();
+    let prepared = prepare(&stores, &resolver, &recipe, &job, &allow, &args.scratch);
+    let prepared = runtime()?.block_on(prepared).map_err(Failure::request)?;
     let needs = Needs::of(&prepared, &recipe, args.lanes);
     let text = if args.json {
         let mut text = serde_json::to_string_pretty(&json!({
@@ -71,13 +78,13 @@ const BASE_MEMORY: u64 = 40 << 20;
 impl Needs {
     pub(crate) fn of(prepared: &Prepared, recipe: &Recipe, lanes: usize) -> Self {
         let (mut documents, mut text) = (0, 0);
-        for slice in prepared.inputs.iter().flatten() {
-            let bytes = slice.end - slice.start;
-            if matches!(slice.file.format, Format::Warc | Format::Arc | Format::Html) {
+        for ((format, compression), kind) in prepared.listing.kinds() {
+            let bytes = kind.bytes;
+            if matches!(format, Format::Warc | Format::Arc | Format::Html) {
                 documents += bytes.div_ceil(WARC_BYTES_PER_DOCUMENT);
                 text += (bytes as f64 * TEXT_SHARE_OF_WARC * 3.0) as u64;
             } else {
-                let factor = if slice.file.compression == Compression::None { 1 } else { 3 };
+                let factor = if *compression == Compression::None { 1 } else { 3 };
                 documents += (bytes * factor).div_ceil(TEXT_BYTES_PER_DOCUMENT);
                 text += bytes * factor;
             }

@@ -5,7 +5,7 @@ use crate::request::{ModelArgs, runtime, stores};
 use anyhow::{Context as _, anyhow};
 use gristmill_pipeline::recipe::{self, Recipe, StepSpec, tree};
 use gristmill_pipeline::{Chain, Document, Tally, Verdict};
-use gristmill_storage::{Open, PathSource, expand, open};
+use gristmill_storage::{Lister, Open, PathSource, Pattern, open};
 use gristmill_worker::reading::{self, Reading};
 use serde::Serialize;
 use std::io::Write;
@@ -55,9 +55,11 @@ pub(crate) fn run(mut args: Args) -> Outcome {
     let (_, resources) =
         runtime.block_on(args.models.resolver(&stores).resolve(&wanted)).map_err(Failure::request)?;
     let mut chain = Chain::new(&specs, Arc::new(resources), seed).map_err(Failure::request)?;
-    let inputs = runtime.block_on(expand(&stores, &args.docs, None)).map_err(Failure::request)?;
+    let patterns: Vec<Pattern> = args.docs.iter().map(|text| text.as_str().into()).collect();
+    let listing = runtime.block_on(Lister::new(&stores).list(&patterns)).map_err(Failure::request)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for input in inputs {
+    for input in listing.iter().map_err(Failure::job)? {
+        let input = input.map_err(Failure::job)?;
         let source = PathSource::open(&input.uri).map_err(Failure::request)?;
         let what = Open::whole(&input.name, input.format);
         let mut records = open(Arc::new(source), &what).map_err(Failure::request)?;

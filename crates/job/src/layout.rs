@@ -17,7 +17,7 @@ use crate::plan::Plan;
 use crate::record::{StageRecord, TaskRecord};
 use bytes::Bytes;
 use futures::TryStreamExt;
-use gristmill_storage::{Created, Kind, Store, StoreError, Stores, Uri, UriError, list};
+use gristmill_storage::{Created, InputError, Kind, Store, StoreError, Stores, Uri, UriError, list};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use std::sync::Arc;
@@ -30,6 +30,8 @@ pub enum JobError {
     Store(#[from] StoreError),
     #[error(transparent)]
     Uri(#[from] UriError),
+    #[error(transparent)]
+    Input(#[from] InputError),
     #[error(
         "{uri} is not what this version writes ({why}); run the job with the version that planned it, or anew"
     )]
@@ -44,7 +46,11 @@ impl JobError {
     /// Whether trying again may help.
     #[must_use]
     pub fn is_retryable(&self) -> bool {
-        matches!(self, Self::Store(error) if error.kind() == Kind::Retry)
+        match self {
+            Self::Store(error) => error.kind() == Kind::Retry,
+            Self::Input(error) => error.kind() == Kind::Retry,
+            _ => false,
+        }
     }
 }
 

@@ -19,11 +19,14 @@ mod workspace;
 
 pub use attempts::{AttemptFailure, FailedTask};
 pub use checkpoint::{Checkpoint, Place, Poison};
+pub use inputs::INPUTS_PAGE;
 pub use layout::{Job, JobError};
 pub use lifecycle::{JobEvent, JobState};
 pub use log::{AppendError, JobLog, LogEntry};
 pub use pages::{PAGE_TASKS, pages, tasks_of_page};
-pub use plan::{Plan, PlannedResource, PlannedStage, Slice, VERSION, plan, without_output_path};
+pub use plan::{
+    Plan, PlannedResource, PlannedStage, Slice, VERSION, job_id, plan, without_output_path,
+};
 pub use record::{
     Documents, FileEntry, FileRole, Manifest, PROBLEMS_PER_TASK, Problem, StageRecord, StepPassage,
     TaskRecord,

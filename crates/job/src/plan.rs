@@ -3,10 +3,11 @@
 
 use gristmill_pipeline::recipe::{Recipe, StepSpec};
 use gristmill_pipeline::stage::{self, Stage};
-use gristmill_storage::{Input, splittable};
+use gristmill_storage::{Input, InputError, Listing, splittable};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::cmp::Ordering;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -53,6 +54,13 @@ pub struct Plan {
     pub resources: BTreeMap<String, PlannedResource>,
     pub input_files: u64,
     pub input_bytes: u64,
+    /// Of the listing: another file, or another version of one, gives another.
+    pub input_sha256: String,
+    /// Where the parts of the input lie, below the job. Named after the listing: planners that saw different ones do not
+    /// write over each other, and whose plan is created first has its parts read.
+    pub inputs: String,
+    /// About how much stored input one task reads.
+    pub task_bytes: u64,
     pub stages: Vec<PlannedStage>,
 }
 
@@ -71,22 +79,25 @@ pub struct PlannedStage {
     pub tasks: u64,
 }
 
-/// Plans a job. `files` are the listed input in a stable order.
-///
-/// Gives the plan and, for each task of the first stage, its part of the input.
-#[must_use]
+/// Plans the job `job` (its id: [`job_id`]): what is listed, cut into tasks, and the stages of the recipe.
 pub fn plan(
+    job: &str,
     recipe: &Recipe,
-    files: &[Input],
+    listing: &Listing,
     resources: BTreeMap<String, PlannedResource>,
-) -> (Plan, Vec<Vec<Slice>>) {
-    let input_bytes: u64 = files.iter().map(|f| f.size).sum();
-    let size = recipe
+) -> Result<Plan, InputError> {
+    let input_bytes = listing.bytes();
+    let task_bytes = recipe
         .head
         .tasks
         .size
-        .map_or_else(|| (input_bytes / TASKS_WANTED).clamp(TASK_SIZE_MIN, TASK_SIZE_MAX), |size| size.0);
-    let tasks = cut_input(files, size);
+        .map_or_else(|| (input_bytes / TASKS_WANTED).clamp(TASK_SIZE_MIN, TASK_SIZE_MAX), |size| size.0)
+        .max(1);
+    let mut map_tasks = 0;
+    for task in cut_input(listing.iter()?, task_bytes) {
+        task?;
+        map_tasks += 1;
+    }
     let buckets = recipe.head.tasks.buckets.map_or_else(
         || input_bytes.div_ceil(INPUT_PER_BUCKET).next_power_of_two().min(BUCKETS_MAX),
         u64::from,
@@ -95,86 +106,128 @@ pub fn plan(
         .into_iter()
         .map(|stage| {
             let tasks = match stage {
-                Stage::Map(_) => tasks.len() as u64,
+                Stage::Map(_) => map_tasks,
                 Stage::Bucket { .. } => buckets,
                 Stage::Components { .. } => 1,
             };
             PlannedStage { stage, tasks }
         })
         .collect();
-    let canonical = without_output_path(&recipe.canonical);
-    let plan = Plan {
+    let input_sha256 = listing.sha256().to_owned();
+    Ok(Plan {
         version: VERSION.to_owned(),
-        job: job_id(recipe, &canonical, files, &resources),
+        job: job.to_owned(),
         recipe: recipe.canonical.clone(),
         resources,
-        input_files: files.len() as u64,
+        input_files: listing.files(),
         input_bytes,
+        inputs: format!("inputs/{}", input_sha256.get(..16).unwrap_or_default()),
+        input_sha256,
+        task_bytes,
         stages,
-    };
-    (plan, tasks)
+    })
 }
 
-/// Cuts the input into tasks of about `size` stored bytes: large files are split where their format allows it,
-/// small ones grouped, order kept.
-fn cut_input(files: &[Input], size: u64) -> Vec<Vec<Slice>> {
-    let size = size.max(1);
-    let mut tasks = Vec::new();
-    let mut group: Vec<Slice> = Vec::new();
-    let mut group_bytes = 0;
-    for file in files {
-        let parts =
-            if splittable(file.format, file.compression) { file.size.div_ceil(size).max(1) } else { 1 };
-        if parts == 1 {
-            if !group.is_empty() && (group_bytes + file.size > size || group.len() == FILES_PER_TASK_MAX) {
-                tasks.push(std::mem::take(&mut group));
-                group_bytes = 0;
-            }
-            group_bytes += file.size;
-            group.push(Slice { file: file.clone(), start: 0, end: file.size });
-            continue;
+/// Cuts files into tasks of about `size` stored bytes: large files are split where their format allows it, small ones
+/// grouped, order kept. One task is in memory at a time.
+pub(crate) fn cut_input<E>(
+    files: impl Iterator<Item = Result<Input, E>>,
+    size: u64,
+) -> impl Iterator<Item = Result<Vec<Slice>, E>> {
+    Cut { files, size: size.max(1), group: Vec::new(), group_bytes: 0, split: None }
+}
+
+struct Cut<I> {
+    files: I,
+    size: u64,
+    /// Small files, not yet enough for a task.
+    group: Vec<Slice>,
+    group_bytes: u64,
+    /// The large file that is being split.
+    split: Option<Split>,
+}
+
+struct Split {
+    file: Input,
+    parts: u64,
+    next: u64,
+}
+
+impl Iterator for Split {
+    type Item = Slice;
+
+    fn next(&mut self) -> Option<Slice> {
+        if self.next >= self.parts {
+            return None;
         }
-        if !group.is_empty() {
-            tasks.push(std::mem::take(&mut group));
-            group_bytes = 0;
-        }
-        let cut = |i: u64| {
-            u64::try_from(u128::from(file.size) * u128::from(i) / u128::from(parts)).unwrap_or(file.size)
+        let (size, parts) = (self.file.size, self.parts);
+        let cut = |part: u64| {
+            u64::try_from(u128::from(size) * u128::from(part) / u128::from(parts)).unwrap_or(size)
         };
-        for i in 0..parts {
-            tasks.push(vec![Slice { file: file.clone(), start: cut(i), end: cut(i + 1) }]);
-        }
+        let slice = Slice { file: self.file.clone(), start: cut(self.next), end: cut(self.next + 1) };
+        self.next += 1;
+        Some(slice)
     }
-    if !group.is_empty() {
-        tasks.push(group);
-    }
-    tasks
 }
 
-/// Name and digest: the same recipe over the same input with the same models is the same job, so that handing it
-/// in twice is handing it in once. Where the output lies does not matter.
-fn job_id(
-    recipe: &Recipe,
-    canonical: &Value,
-    files: &[Input],
-    resources: &BTreeMap<String, PlannedResource>,
-) -> String {
+impl<I> Cut<I> {
+    fn take_group(&mut self) -> Option<Vec<Slice>> {
+        self.group_bytes = 0;
+        (!self.group.is_empty()).then(|| std::mem::take(&mut self.group))
+    }
+
+    /// Takes a file that is not split; gives the group that it has no room in.
+    fn add(&mut self, file: Input) -> Option<Vec<Slice>> {
+        let is_full =
+            self.group_bytes.saturating_add(file.size) > self.size || self.group.len() == FILES_PER_TASK_MAX;
+        let full = if is_full { self.take_group() } else { None };
+        self.group_bytes += file.size;
+        self.group.push(Slice { start: 0, end: file.size, file });
+        full
+    }
+}
+
+impl<E, I: Iterator<Item = Result<Input, E>>> Iterator for Cut<I> {
+    type Item = Result<Vec<Slice>, E>;
+
+    fn next(&mut self) -> Option<Self::Item> {
+        loop {
+            if let Some(slice) = self.split.as_mut().and_then(Iterator::next) {
+                return Some(Ok(vec![slice]));
+            }
+            let file = match self.files.next() {
+                Some(Ok(file)) => file,
+                Some(Err(error)) => return Some(Err(error)),
+                None => return self.take_group().map(Ok),
+            };
+            let parts =
+                if splittable(file.format, file.compression) { file.size.div_ceil(self.size) } else { 1 };
+            let full = if parts > 1 {
+                self.split = Some(Split { file, parts, next: 0 });
+                self.take_group()
+            } else {
+                self.add(file)
+            };
+            if let Some(full) = full {
+                return Some(Ok(full));
+            }
+        }
+    }
+}
+
+/// The id of a job: its name and a digest of what is asked for. The same recipe is the same job, so that handing it in
+/// twice is handing it in once; `identity` is what else tells jobs apart. Neither input nor models are part of it,
+/// since a job has its id before anybody looked at those, nor is where the output lies.
+#[must_use]
+pub fn job_id(recipe: &Recipe, identity: &[&str]) -> String {
     let mut hash = Sha256::new();
-    let mut part = |bytes: &[u8]| {
-        hash.update((bytes.len() as u64).to_le_bytes());
-        hash.update(bytes);
+    let mut part = |text: &str| {
+        hash.update((text.len() as u64).to_le_bytes());
+        hash.update(text.as_bytes());
     };
-    part(VERSION.as_bytes());
-    part(canonical.to_string().as_bytes());
-    for (name, resource) in resources {
-        part(name.as_bytes());
-        part(resource.sha256.as_bytes());
-    }
-    for file in files {
-        part(file.uri.as_bytes());
-        part(file.tag.as_bytes());
-        part(&file.size.to_le_bytes());
-    }
+    part(VERSION);
+    part(&without_output_path(&recipe.canonical).to_string());
+    identity.iter().for_each(|text| part(text));
     let mut slug: String = recipe
         .head
         .name
@@ -210,6 +263,31 @@ impl Plan {
         (0..stage).rev().find(|s| matches!(self.stages.get(*s).map(|p| &p.stage), Some(Stage::Map(_))))
     }
 
+    /// Whether `other`, a later plan for the same job, would give the same dataset; if not, what differs.
+    pub fn same_request(&self, other: &Self) -> Result<(), String> {
+        for (name, begun) in &self.resources {
+            let now = other.resources.get(name).map_or("none", |r| r.sha256.as_str());
+            if begun.sha256 != now {
+                return Err(format!(
+                    "the job began with another {name} (sha256 {}, now {now}); put that back, or begin anew with --overwrite",
+                    begun.sha256
+                ));
+            }
+        }
+        if self.input_sha256 == other.input_sha256 {
+            return Ok(());
+        }
+        let change = match other.input_files.cmp(&self.input_files) {
+            Ordering::Greater => format!("{} files more", other.input_files - self.input_files),
+            Ordering::Less => format!("{} files fewer", self.input_files - other.input_files),
+            Ordering::Equal => "as many files, and some of them changed".to_owned(),
+        };
+        Err(format!(
+            "the input is not what it was when the job began: there were {} files of {} bytes, now there are {} of {} bytes ({change}); put it back, or begin anew with --overwrite",
+            self.input_files, self.input_bytes, other.input_files, other.input_bytes
+        ))
+    }
+
     /// What stage `stage` is, in a few words.
     #[must_use]
     pub fn title(&self, stage: usize, steps: &[Arc<StepSpec>]) -> String {
@@ -229,6 +307,11 @@ mod tests {
         Input { uri, name, size, tag: String::new(), format, compression: Compression::None }
     }
 
+    fn cut(files: &[Input], size: u64) -> Vec<Vec<Slice>> {
+        let files = files.iter().cloned().map(Ok::<_, std::convert::Infallible>);
+        cut_input(files, size).collect::<Result<_, _>>().expect("no errors come in")
+    }
+
     #[test]
     fn large_files_are_split_and_small_ones_grouped() {
         let files = [
@@ -238,7 +321,7 @@ mod tests {
             file("d", 250, true),
             file("e", 250, false),
         ];
-        let tasks = cut_input(&files, 100);
+        let tasks = cut(&files, 100);
         let shape: Vec<Vec<(&str, u64, u64)>> = tasks
             .iter()
             .map(|t| t.iter().map(|s| (s.file.name.as_str(), s.start, s.end)).collect())
@@ -256,16 +339,65 @@ mod tests {
         );
     }
 
+    fn recipe(yaml: &str) -> Recipe {
+        Recipe::parse(yaml, &[]).expect("recipe")
+    }
+
     #[test]
-    fn the_output_path_is_no_part_of_the_job() {
-        let id = |yaml: &str| {
-            let recipe = Recipe::parse(yaml, &[]).expect("recipe");
-            plan(&recipe, &[file("a", 1, true)], BTreeMap::new()).0.job
-        };
-        let base = id("name: My Data!\nsteps: []\n");
+    fn the_id_is_of_what_is_asked_for() {
+        let id = |yaml: &str, identity: &[&str]| job_id(&recipe(yaml), identity);
+        let base = id("name: My Data!\nsteps: []\n", &[]);
         assert!(base.starts_with("my-data-"), "{base}");
-        assert_eq!(base, id("name: My Data!\nsteps: []\noutput: {path: /x}\n"));
-        assert_ne!(base, id("name: My Data!\nsteps: []\nseed: 1\n"));
+        assert_eq!(base, id("name: My Data!\nsteps: []\noutput: {path: /x}\n", &[]));
+        for (yaml, identity) in [
+            ("name: My Data!\nsteps: []\nseed: 1\n", &[][..]),
+            ("name: My Data!\nsteps: []\n", &["/x", ""]),
+            ("name: My Data!\nsteps: []\n", &["", "/x"]),
+            ("name: My Data!\nsteps: []\ninput: a.jsonl\n", &[]),
+        ] {
+            assert_ne!(base, id(yaml, identity), "{yaml} {identity:?}");
+        }
+    }
+
+    #[test]
+    fn plans_tell_what_differs() {
+        let planned = |files: &[Input], digest: &str| {
+            let model = PlannedResource { candidate: "m.bin".into(), sha256: digest.into(), bytes: 1 };
+            let listing = Listing::new(files.to_vec()).expect("fits in memory");
+            plan("j", &recipe("name: x\nsteps: []\n"), &listing, [("m.bin".to_owned(), model)].into())
+                .expect("plans")
+        };
+        let (a, b) = (file("a", 10, true), file("b", 20, true));
+        let begun = planned(&[a.clone()], "d1");
+        assert_eq!(begun.same_request(&begun), Ok(()));
+        let touched = Input { tag: "later".into(), ..a.clone() };
+        for (now, part) in [
+            (planned(&[a.clone(), b.clone()], "d1"), "now there are 2 of 30 bytes (1 files more)"),
+            (planned(&[touched], "d1"), "as many files, and some of them changed"),
+            (planned(&[a.clone()], "d2"), "another m.bin (sha256 d1, now d2)"),
+        ] {
+            let why = begun.same_request(&now).expect_err(part);
+            assert!(why.contains(part) && why.contains("--overwrite"), "{why}");
+        }
+        let fewer = planned(&[a, b], "d1").same_request(&begun).expect_err("differs");
+        assert!(fewer.contains("(1 files fewer)"), "{fewer}");
+    }
+
+    #[test]
+    fn a_plan_does_not_depend_on_the_order_of_the_listing() {
+        let files: Vec<Input> = (0..300_u64)
+            .map(|n| file(&format!("{:03}", n * 7 % 300), n * n % 97 * 1000, n % 3 > 0))
+            .collect();
+        let planned = |files: Vec<Input>| {
+            let listing = Listing::new(files).expect("fits in memory");
+            plan("j", &recipe("name: x\nsteps: []\ntasks: {size: 50KiB}\n"), &listing, BTreeMap::new())
+        };
+        let mut turned = files.clone();
+        turned.reverse();
+        let plan = planned(files).expect("plans");
+        assert_eq!(plan, planned(turned).expect("plans"));
+        assert_eq!(plan.input_files, 300);
+        assert_eq!(plan.inputs, format!("inputs/{}", &plan.input_sha256[..16]));
     }
 
     proptest! {
@@ -276,7 +408,7 @@ mod tests {
         ) {
             let files: Vec<_> =
                 sizes.iter().enumerate().map(|(i, (size, s))| file(&i.to_string(), *size, *s)).collect();
-            let tasks = cut_input(&files, size);
+            let tasks = cut(&files, size);
             prop_assert!(tasks.iter().all(|t| !t.is_empty()));
             let slices: Vec<_> = tasks.into_iter().flatten().collect();
             let mut rest = slices.iter().peekable();

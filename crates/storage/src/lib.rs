@@ -29,7 +29,7 @@ pub use format::source::{BytesSource, PathSource, Source, StoreSource};
 pub use format::{
     At, Compression, Format, HttpHead, Item, Limits, Open, Records, WarcRecord, open, splittable,
 };
-pub use input::{Input, InputError, expand};
+pub use input::{Guard, Input, InputError, Lister, Listing, Pattern};
 pub use store::file::FileStore;
 pub use store::memory::MemoryStore;
 pub use store::{ByteStream, Created, Entry, Meta, Page, Store, Upload, list};
