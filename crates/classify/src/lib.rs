@@ -26,6 +26,7 @@
 mod cache;
 mod dictionary;
 mod error;
+pub mod evaluate;
 mod features;
 mod heap;
 mod loss;
@@ -33,7 +34,9 @@ mod matrix;
 mod model;
 mod prefetch;
 pub mod preprocess;
+pub mod quantile;
 mod reader;
+pub mod sample;
 mod sums;
 pub mod tokens;
 
