@@ -14,12 +14,14 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::time::Instant;
 
 use gristmill_extract::charset::{self, Charset};
-use gristmill_extract::{Extractor, Options, Version};
+use gristmill_extract::{Algorithm, Extractor, Format, MainOptions, Options, Version};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut options = Options::default();
     let mut repeat = None;
     let mut decode = false;
+    let mut main = None;
+    let mut main_options = MainOptions::default();
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
         let mut value = || args.next().ok_or_else(|| format!("{arg} needs a value"));
@@ -38,12 +40,20 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--no-post-meta" => options.post_meta = false,
             "--hidden" => options.hidden_elements = true,
             "--skip" => options.skip_elements.push(value()?),
+            "--main" => main = Some(()),
+            "--markdown" => main_options.format = Format::Markdown,
+            "--comments" => main_options.comments = true,
             "--decode" => decode = true,
             "--repeat" => repeat = Some(value()?.parse::<usize>()?),
             other => return Err(format!("unknown argument {other}").into()),
         }
     }
-    let mut extractor = Extractor::new(options)?;
+    main_options.links = options.links;
+    let algorithm = match main {
+        Some(()) => Algorithm::Main(main_options),
+        None => Algorithm::Resiliparse(options),
+    };
+    let mut extractor = Extractor::with(vec![algorithm])?;
     let mut input = BufReader::with_capacity(1 << 20, io::stdin().lock());
     let mut output = BufWriter::with_capacity(1 << 20, io::stdout().lock());
     if let Some(rounds) = repeat {

@@ -18,56 +18,108 @@
 //! ([`ExtractError`]), in time and memory proportional to the page.
 
 pub mod charset;
+mod content;
 mod html;
+mod memo;
 mod options;
 mod resiliparse;
 
-pub use options::{ExtractError, Options, OptionsError, Version};
+pub use content::{Format, MainOptions};
+pub use options::{Algorithm, ExtractError, Options, OptionsError, Version};
 
 use html::dom::Dom;
-use html::{Buffers, Config, GaveUp, Wanted};
+use html::{Buffers, Config, Dialect, GaveUp, Wanted};
 
 /// Turns pages into text, one after the other.
 pub struct Extractor {
-    options: Options,
+    algorithms: Vec<Algorithm>,
+    engines: Vec<Engine>,
     config: Config,
     dom: Dom,
     buffers: Buffers,
-    engine: resiliparse::Engine,
     /// The page with its line ends normalised, where that changed anything.
     normalised: String,
 }
 
+/// An algorithm made ready, with its buffers and its memory.
+enum Engine {
+    Resiliparse(Options, Box<resiliparse::Engine>),
+    Main(Box<content::Engine>),
+}
+
 impl std::fmt::Debug for Extractor {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Extractor").field("options", &self.options).finish_non_exhaustive()
+        f.debug_struct("Extractor").field("algorithms", &self.algorithms).finish_non_exhaustive()
     }
 }
 
 impl Extractor {
-    /// An extractor with these options; fails on selectors it cannot read.
+    /// Resiliparse's extraction with these options; fails on selectors it cannot read.
     pub fn new(options: Options) -> Result<Self, OptionsError> {
+        Self::with(vec![Algorithm::Resiliparse(options)])
+    }
+
+    /// Several algorithms over one parse of each page.
+    pub fn with(algorithms: Vec<Algorithm>) -> Result<Self, OptionsError> {
         let mut wanted = Wanted::default();
         // What tree construction looks at.
         wanted.attributes |= html::names::Attr::TYPE.bit() | html::names::Attr::ENCODING.bit();
         let mut dom = Dom::default();
-        let engine = resiliparse::Engine::new(&options, &mut wanted, &mut dom.names)?;
-        let config =
-            Config { dialect: resiliparse::dialect(options.version), wanted, max_nodes: options.max_nodes };
-        Ok(Self { options, config, dom, buffers: Buffers::default(), engine, normalised: String::new() })
+        // The first that is particular about the parser has its way.
+        let dialect = algorithms
+            .iter()
+            .find_map(|algorithm| match algorithm {
+                Algorithm::Resiliparse(options) => Some(resiliparse::dialect(options.version)),
+                Algorithm::Main(_) => None,
+            })
+            .unwrap_or(Dialect::Standard2025);
+        let max_nodes = algorithms.iter().map(Algorithm::max_nodes).min().unwrap_or(0);
+        let mut engines = Vec::with_capacity(algorithms.len());
+        for algorithm in &algorithms {
+            engines.push(match algorithm {
+                Algorithm::Resiliparse(options) => Engine::Resiliparse(
+                    options.clone(),
+                    Box::new(resiliparse::Engine::new(options, &mut wanted, &mut dom.names)?),
+                ),
+                Algorithm::Main(options) => {
+                    Engine::Main(Box::new(content::Engine::new(options.clone(), &mut wanted)))
+                }
+            });
+        }
+        let config = Config { dialect, wanted, max_nodes };
+        Ok(Self { algorithms, engines, config, dom, buffers: Buffers::default(), normalised: String::new() })
     }
 
-    /// The page's text. A leading U+FEFF is text like any other, as in Resiliparse; [`charset::decode`] leaves none.
+    /// The page's text by the first algorithm. A leading U+FEFF is text like any other, as in Resiliparse;
+    /// [`charset::decode`] leaves none.
     pub fn extract(&mut self, html: &str) -> Result<String, ExtractError> {
+        let mut texts = self.texts(html, 1)?;
+        Ok(texts.pop().unwrap_or_default())
+    }
+
+    /// The page's text by each algorithm, in their order.
+    pub fn extract_all(&mut self, html: &str) -> Result<Vec<String>, ExtractError> {
+        self.texts(html, usize::MAX)
+    }
+
+    fn texts(&mut self, html: &str, count: usize) -> Result<Vec<String>, ExtractError> {
         if html.len() > ExtractError::MAX_BYTES {
             return Err(ExtractError::TooLarge { bytes: html.len() });
         }
         let page = normalise_line_ends(html, &mut self.normalised);
         html::parse(page, &self.config, &mut self.dom, &mut self.buffers).map_err(|why| match why {
-            GaveUp::TooManyNodes => ExtractError::TooManyNodes { limit: self.options.max_nodes },
+            GaveUp::TooManyNodes => ExtractError::TooManyNodes { limit: self.config.max_nodes },
             GaveUp::TooTangled => ExtractError::TooTangled,
         })?;
-        self.engine.extract(&self.dom, page, &self.options)
+        let dom = &self.dom;
+        self.engines
+            .iter_mut()
+            .take(count)
+            .map(|engine| match engine {
+                Engine::Resiliparse(options, engine) => engine.extract(dom, page, options),
+                Engine::Main(engine) => engine.extract(dom, page),
+            })
+            .collect()
     }
 }
 

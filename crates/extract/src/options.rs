@@ -1,5 +1,26 @@
 //! What an extraction is told, and what can be wrong with that.
 
+use crate::content::MainOptions;
+
+/// A way from a page to its text.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Algorithm {
+    /// Resiliparse's rules, byte for byte.
+    Resiliparse(Options),
+    /// Our own, for quality.
+    Main(MainOptions),
+}
+
+impl Algorithm {
+    /// A page with more nodes than this is given up.
+    pub(crate) fn max_nodes(&self) -> usize {
+        match self {
+            Self::Resiliparse(options) => options.max_nodes,
+            Self::Main(_) => Options::default().max_nodes,
+        }
+    }
+}
+
 /// Which version's answers.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
 pub enum Version {

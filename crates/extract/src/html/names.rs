@@ -32,7 +32,7 @@ macro_rules! numbered {
 mod tags {
     use super::Tag;
     numbered! { Tag: u32, TAG_NAMES,
-        A "a" ABBR "abbr" ADDRESS "address" ANNOTATION_XML "annotation-xml" APPLET "applet" AREA "area"
+        A "a" ABBR "abbr" ADDRESS "address" ANNOTATION "annotation" ANNOTATION_XML "annotation-xml" APPLET "applet" AREA "area"
         ARTICLE "article" ASIDE "aside" AUDIO "audio" B "b" BASE "base" BASEFONT "basefont" BGSOUND "bgsound" BIG "big"
         BLOCKQUOTE "blockquote" BODY "body" BR "br" BUTTON "button" CANVAS "canvas" CAPTION "caption" CENTER "center"
         CITE "cite" CODE "code" COL "col" COLGROUP "colgroup" DD "dd" DEL "del" DESC "desc" DETAILS "details"
@@ -57,10 +57,10 @@ mod tags {
 mod attributes {
     use super::Attr;
     numbered! { Attr: u16, ATTR_NAMES,
-        ALT "alt" ARIA_EXPANDED "aria-expanded" ARIA_HIDDEN "aria-hidden" CLASS "class" COLOR "color" DATA_AD "data-ad"
-        DATA_ADVERTISEMENT "data-advertisement" DATA_TEXT_AD "data-text-ad" ENCODING "encoding" FACE "face"
-        HIDDEN "hidden" HREF "href" ID "id" ITEMPROP "itemprop" PLACEHOLDER "placeholder" REL "rel" ROLE "role"
-        SIZE "size" STYLE "style" TITLE "title" TYPE "type" VALUE "value"
+        ALT "alt" ALTTEXT "alttext" ARIA_EXPANDED "aria-expanded" ARIA_HIDDEN "aria-hidden" CLASS "class" COLOR "color" DATA_AD "data-ad"
+        DATA_ADVERTISEMENT "data-advertisement" DATA_TEXT_AD "data-text-ad" DISPLAY "display" ENCODING "encoding" FACE "face"
+        HIDDEN "hidden" HREF "href" ID "id" ITEMPROP "itemprop" ITEMTYPE "itemtype" PLACEHOLDER "placeholder" REL "rel" ROLE "role"
+        SIZE "size" START "start" STYLE "style" TITLE "title" TYPE "type" VALUE "value"
         XLINK_HREF "xlink:href" XLINK_ROLE "xlink:role" XLINK_TITLE "xlink:title" XLINK_TYPE "xlink:type"
     }
     pub(super) const NAMES: [&str; Attr::KNOWN] = ATTR_NAMES;

@@ -2,14 +2,12 @@
 //!
 //! The patterns are those of Resiliparse (Apache-2.0; `resiliparse/extract/html2text.pyx` of 0.14.7 and the Rust port of
 //! 2.0.1), some twenty searches an element in the original. Here all that look at the same string are one automaton,
-//! and its answer is remembered by class and id, because pages and sites repeat theirs ([`Cache`]).
-
-use std::hash::Hasher;
+//! and its answer is remembered by class and id, because pages and sites repeat theirs ([`Memo`]).
 
 use regex::RegexSet;
-use rustc_hash::FxHasher;
 
 use crate::Version;
+use crate::memo::Memo;
 
 /// Which patterns match, as bits, and how many of the class names that mark the main content there are.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -196,7 +194,7 @@ pub(super) struct Matcher {
     on_both: Set,
     on_style: Set,
     joined: String,
-    cache: Cache,
+    memo: Memo,
 }
 
 impl Matcher {
@@ -211,111 +209,27 @@ impl Matcher {
             on_both: Set::new(on_both, version)?,
             on_style: Set::new(DISPLAY_CSS, version)?,
             joined: String::new(),
-            cache: Cache::default(),
+            memo: Memo::default(),
         })
     }
 
     /// The verdict on an element with these values.
     pub(super) fn judge(&mut self, class: &str, id: &str) -> Verdict {
-        if class.len() + id.len() > KEPT_KEY_BYTES {
-            return self.compute(class, id);
-        }
-        let hash = Cache::hash(class, id);
-        if let Some(known) = self.cache.get(hash, class, id) {
-            return known;
-        }
-        let verdict = self.compute(class, id);
-        self.cache.put(hash, class, id, verdict);
-        verdict
-    }
-
-    fn compute(&mut self, class: &str, id: &str) -> Verdict {
-        // The blank is there even if the id is empty, and not if the class is.
-        self.joined.clear();
-        if !class.is_empty() {
-            self.joined.push_str(class);
-            self.joined.push(' ');
-        }
-        self.joined.push_str(id);
-        Verdict(self.on_class.search(class) | self.on_id.search(id) | self.on_both.search(&self.joined))
+        let Self { on_class, on_id, on_both, joined, memo, .. } = self;
+        Verdict(memo.answer(class, id, || {
+            // The blank is there even if the id is empty, and not if the class is.
+            joined.clear();
+            if !class.is_empty() {
+                joined.push_str(class);
+                joined.push(' ');
+            }
+            joined.push_str(id);
+            on_class.search(class) | on_id.search(id) | on_both.search(joined)
+        }))
     }
 
     /// Whether a style attribute hides its element.
     pub(super) fn hides(&self, style: &str) -> bool {
         self.on_style.search(style) != 0
-    }
-}
-
-/// Longer pairs are matched anew each time. Chosen so that a slot is two cache lines.
-const KEPT_KEY_BYTES: usize = 112;
-
-/// Slots of the cache, each for one pair of values: half a megabyte.
-const SLOTS: usize = 1 << 12;
-
-/// Verdicts by class and id. Direct-mapped: a newcomer takes the slot of whoever was there, so that neither size nor
-/// time depend on what pages do. What it answers never depends on what it holds.
-#[derive(Debug, Default)]
-struct Cache {
-    slots: Vec<Slot>,
-}
-
-#[derive(Debug, Clone, Copy)]
-#[repr(align(64))]
-struct Slot {
-    hash: u64,
-    verdict: Verdict,
-    class_length: u8,
-    id_length: u8,
-    /// Class and id one after the other.
-    key: [u8; KEPT_KEY_BYTES],
-}
-
-impl Cache {
-    fn hash(class: &str, id: &str) -> u64 {
-        let mut hasher = FxHasher::default();
-        hasher.write(class.as_bytes());
-        hasher.write_usize(class.len());
-        if !id.is_empty() {
-            hasher.write(id.as_bytes());
-        }
-        hasher.finish()
-    }
-
-    fn slot(hash: u64) -> usize {
-        (hash ^ (hash >> 32)) as usize % SLOTS
-    }
-
-    fn get(&self, hash: u64, class: &str, id: &str) -> Option<Verdict> {
-        let slot = self.slots.get(Self::slot(hash))?;
-        let lengths = (usize::from(slot.class_length), usize::from(slot.id_length));
-        if slot.hash != hash || lengths != (class.len(), id.len()) {
-            return None;
-        }
-        let (known_class, rest) = slot.key.split_at(class.len());
-        let same = known_class == class.as_bytes() && (id.is_empty() || rest.starts_with(id.as_bytes()));
-        same.then_some(slot.verdict)
-    }
-
-    fn put(&mut self, hash: u64, class: &str, id: &str, verdict: Verdict) {
-        if self.slots.is_empty() {
-            let empty = Slot {
-                hash: 0,
-                verdict: Verdict(0),
-                class_length: 0,
-                id_length: 0,
-                key: [0; KEPT_KEY_BYTES],
-            };
-            self.slots = vec![empty; SLOTS];
-        }
-        let mut slot = Slot {
-            hash,
-            verdict,
-            class_length: class.len() as u8,
-            id_length: id.len() as u8,
-            key: [0; KEPT_KEY_BYTES],
-        };
-        slot.key[..class.len()].copy_from_slice(class.as_bytes());
-        slot.key[class.len()..class.len() + id.len()].copy_from_slice(id.as_bytes());
-        self.slots[Self::slot(hash)] = slot;
     }
 }

@@ -1,0 +1,94 @@
+//! Formulas in the form that can be read: the TeX they were made from.
+//!
+//! Where it is found: `alttext` of `math` (LaTeXML, MediaWiki), `<annotation encoding="application/x-tex">` in it (KaTeX,
+//! MathJax, Pandoc), `<script type="math/tex">` (MathJax 2), `alt` of images with a class that says so (WordPress,
+//! MediaWiki). MathML without any of these is read as its texts in a row.
+
+use super::outline::TEXT;
+use super::render::Source;
+use super::vocabulary::Traits;
+use crate::html::names::{Attr, Tag};
+
+/// Appends the source of the formula at an item, nothing if there is none; true if it stands on a line of its own.
+pub(super) fn read(source: &Source<'_>, at: u32, out: &mut String) -> bool {
+    let items = &source.outline.items;
+    let item = items[at as usize];
+    let attribute = |at: u32, name| source.dom.attribute(source.page, items[at as usize].node, name);
+    match item.tag {
+        Tag::SCRIPT => {
+            if item.traits.has(Traits::TEX) {
+                push_tex(out, text_of(source, at).trim());
+            }
+            attribute(at, Attr::TYPE).is_some_and(|kind| kind.contains("mode=display"))
+        }
+        Tag::IMG => {
+            // Where the image is the fallback of a formula before it, that has been read.
+            let before = at.checked_sub(1).map(|before| items[before as usize]);
+            let is_fallback = items[item.parent as usize..at as usize]
+                .iter()
+                .rev()
+                .take(64)
+                .any(|sibling| sibling.tag == Tag::MATH);
+            if item.traits.has(Traits::FORMULA) && before.is_some() && !is_fallback {
+                push_tex(out, attribute(at, Attr::ALT).unwrap_or("").trim());
+            }
+            false
+        }
+        _ => {
+            let display = attribute(at, Attr::DISPLAY) == Some("block");
+            let stated = attribute(at, Attr::ALTTEXT).map(str::trim).filter(|text| !text.is_empty());
+            let annotation = (at + 1..item.end).find(|&below| {
+                items[below as usize].tag == Tag::ANNOTATION
+                    && attribute(below, Attr::ENCODING)
+                        .is_some_and(|kind| kind.contains("tex") || kind.contains("TeX"))
+            });
+            if let Some(annotation) = annotation {
+                push_tex(out, text_of(source, annotation).trim());
+            } else if let Some(stated) = stated {
+                push_tex(out, stated);
+            } else {
+                let mut below = at + 1;
+                while below < item.end {
+                    let here = items[below as usize];
+                    if here.tag == TEXT {
+                        let text = source.dom.text(source.page, here.node).trim();
+                        if !text.is_empty() {
+                            if !out.is_empty() {
+                                out.push(' ');
+                            }
+                            push_tex(out, text);
+                        }
+                    }
+                    below = if matches!(here.tag, Tag::ANNOTATION | Tag::ANNOTATION_XML) {
+                        here.end
+                    } else {
+                        below + 1
+                    };
+                }
+            }
+            display
+        }
+    }
+}
+
+/// The text right below an item.
+fn text_of<'a>(source: &Source<'a>, at: u32) -> &'a str {
+    source
+        .outline
+        .items
+        .get(at as usize + 1)
+        .filter(|item| item.tag == TEXT && item.parent == at)
+        .map_or("", |item| source.dom.text(source.page, item.node))
+}
+
+/// Appends TeX on one line. MediaWiki wraps everything in `{\displaystyle …}`, which says nothing.
+fn push_tex(out: &mut String, tex: &str) {
+    let inner = tex.strip_prefix("{\\displaystyle").and_then(|rest| rest.strip_suffix('}'));
+    let tex = inner.unwrap_or(tex).trim();
+    for (at, word) in tex.split_ascii_whitespace().enumerate() {
+        if at > 0 {
+            out.push(' ');
+        }
+        out.push_str(word);
+    }
+}
