@@ -7,8 +7,10 @@
 //! - [`engine`]: what the drivers of a process share.
 //! - [`publish`]: the only writer of a dataset's files and its manifest.
 //! - [`service`]: any number of jobs, as they are submitted.
+//! - [`api`]: its gRPC side.
 
 pub mod allow;
+pub mod api;
 mod bits;
 pub mod driver;
 pub mod engine;

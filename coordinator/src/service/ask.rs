@@ -147,17 +147,17 @@ impl Coordinator {
             |entry: &Entry| format!("{:016x}-{}", u64::MAX - entry.request.submitted_ms, entry.request.job);
         entries.sort_by_cached_key(|entry| place(entry));
         let mut items = Vec::new();
-        let mut rest = entries.iter().filter(|entry| place(entry) > query.token).peekable();
+        let mut rest = entries.into_iter().filter(|entry| place(entry) > query.token).peekable();
         let mut last = String::new();
         while items.len() < query.size
             && let Some(entry) = rest.next()
         {
-            last = place(entry);
+            last = place(&entry);
             let has = |(key, value): (&String, &String)| entry.request.labels.get(key) == Some(value);
             if !query.labels.iter().all(has) {
                 continue;
             }
-            self.look_up(entry).await?;
+            self.look_up(&entry).await?;
             let mut view = entry.snapshot();
             if query.states.is_empty() || query.states.iter().any(|filter| filter.holds(&view)) {
                 view.running.clear();
