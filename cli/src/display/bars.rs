@@ -51,3 +51,23 @@ fn open(job: &v1::Job, index: usize) -> ProgressBar {
     bar.set_prefix(format!("[{}/{}] {:<28}", index + 1, job.stages.len(), clean(title)));
     bar
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bar_follows_the_stage_that_runs() {
+        let stage =
+            |tasks_done, committed| v1::Stage { tasks: 4, tasks_done, committed, ..v1::Stage::default() };
+        let mut bars = Bars::default();
+        let mut check = |stages: Vec<v1::Stage>, expected: (usize, Option<u64>)| {
+            bars.update(&v1::Job { stages, ..v1::Job::default() });
+            assert_eq!((bars.stage, bars.bar.as_ref().map(ProgressBar::position)), expected);
+        };
+        check(Vec::new(), (0, None));
+        check(vec![stage(1, false), stage(0, false)], (0, Some(1)));
+        check(vec![stage(4, true), stage(2, false)], (1, Some(2)));
+        check(vec![stage(4, true), stage(4, true)], (2, None));
+    }
+}
