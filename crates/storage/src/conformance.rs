@@ -24,6 +24,7 @@ pub async fn run(store: Arc<dyn Store>, prefix: &str) {
     one_creator_wins(&store, prefix).await;
     uploads_are_invisible_until_finished(&store, prefix).await;
     large_uploads_and_reads(&store, prefix).await;
+    reads_go_on_with_one_version_only(&store, prefix).await;
     publishing_copies_and_may_be_repeated(&store, prefix).await;
     listings_give_each_key_once(&store, prefix).await;
     let left: Vec<String> = keys(&store, prefix, None).await;
@@ -156,6 +157,26 @@ async fn large_uploads_and_reads(store: &Arc<dyn Store>, prefix: &str) {
     assert!(all.chunks(piece.len()).all(|got| got == piece), "what is read is what was written");
     let middle = read(store, &key, 5_000_000..9_000_000).await;
     assert!(middle == all[5_000_000..9_000_000], "and so is its middle");
+}
+
+async fn reads_go_on_with_one_version_only(store: &Arc<dyn Store>, prefix: &str) {
+    let key = format!("{prefix}version");
+    store.put(&key, Bytes::from_static(b"0123456789")).await.unwrap();
+    let (_, version) = store.read_version(&key, 0..u64::MAX, None).await.unwrap();
+    // Stores whose reads are not cut name no versions.
+    let Some(version) = version else { return };
+    let (mut rest, same) = store.read_version(&key, 6..u64::MAX, Some(&version)).await.unwrap();
+    assert_eq!(rest.next().await.unwrap().unwrap(), "6789", "the rest of the same version");
+    assert_eq!(same.as_ref(), Some(&version));
+    let (mut end, _) = store.read_version(&key, 10..u64::MAX, Some(&version)).await.unwrap();
+    assert!(end.next().await.is_none(), "a cut at the very end");
+    for other in ["abcdefghij", "short"] {
+        store.put(&key, Bytes::from(other)).await.unwrap();
+        let error =
+            store.read_version(&key, 6..u64::MAX, Some(&version)).await.err().expect("another version");
+        assert_eq!(error.kind(), Kind::Corrupt, "{other}: {error}");
+    }
+    assert_eq!(read(store, &key, 0..9).await, b"short", "a new read has the new version");
 }
 
 async fn publishing_copies_and_may_be_repeated(store: &Arc<dyn Store>, prefix: &str) {

@@ -131,13 +131,22 @@ impl Store for Faulty {
     }
 
     async fn read(&self, key: &str, range: Range<u64>) -> Result<ByteStream, StoreError> {
+        Ok(self.read_version(key, range, None).await?.0)
+    }
+
+    async fn read_version(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        version: Option<&str>,
+    ) -> Result<(ByteStream, Option<String>), StoreError> {
         let uri = self.inner.uri(key);
         match self.faults.next(Op::Read) {
-            None => self.inner.read(key, range).await,
+            None => self.inner.read_version(key, range, version).await,
             Some(Fault::Cut(bytes)) => {
                 let end = range.end.min(range.start.saturating_add(bytes));
-                let cut = self.inner.read(key, range.start..end).await?;
-                Ok(cut.chain(stream::once(async move { Err(injected(uri)) })).boxed())
+                let (cut, version) = self.inner.read_version(key, range.start..end, version).await?;
+                Ok((cut.chain(stream::once(async move { Err(injected(uri)) })).boxed(), version))
             }
             Some(fault) => Err(error(fault, uri)),
         }

@@ -146,6 +146,16 @@ impl Metered {
         Self { inner, meter }
     }
 
+    fn counted(&self, pieces: ByteStream) -> ByteStream {
+        let meter = self.meter.clone();
+        let counted = pieces.inspect(move |piece| {
+            if let Ok(piece) = piece {
+                meter.read_bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
+            }
+        });
+        counted.boxed()
+    }
+
     fn wrote(&self, bytes: usize) {
         self.meter.written_bytes.fetch_add(bytes as u64, Ordering::Relaxed);
     }
@@ -168,14 +178,18 @@ impl Store for Metered {
     }
 
     async fn read(&self, key: &str, range: Range<u64>) -> Result<ByteStream, StoreError> {
-        let pieces = self.meter.count(Op::Read, self.inner.read(key, range).await)?;
-        let meter = self.meter.clone();
-        let counted = pieces.inspect(move |piece| {
-            if let Ok(piece) = piece {
-                meter.read_bytes.fetch_add(piece.len() as u64, Ordering::Relaxed);
-            }
-        });
-        Ok(counted.boxed())
+        Ok(self.read_version(key, range, None).await?.0)
+    }
+
+    async fn read_version(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        version: Option<&str>,
+    ) -> Result<(ByteStream, Option<String>), StoreError> {
+        let answer = self.inner.read_version(key, range, version).await;
+        let (pieces, version) = self.meter.count(Op::Read, answer)?;
+        Ok((self.counted(pieces), version))
     }
 
     async fn create(&self, key: &str, data: Bytes) -> Result<Created, StoreError> {

@@ -253,8 +253,18 @@ impl Store for Retry {
     }
 
     async fn read(&self, key: &str, range: Range<u64>) -> Result<ByteStream, StoreError> {
-        let first = self.policy.run(&self.uri(key), 0, || self.inner.read(key, range.clone())).await?;
-        Ok(resumed(self.clone(), key.to_owned(), range, first))
+        Ok(self.read_version(key, range, None).await?.0)
+    }
+
+    async fn read_version(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        version: Option<&str>,
+    ) -> Result<(ByteStream, Option<String>), StoreError> {
+        let open = || self.inner.read_version(key, range.clone(), version);
+        let (first, version) = self.policy.run(&self.uri(key), 0, open).await?;
+        Ok((resumed(self.clone(), key.to_owned(), range, first, version.clone()), version))
     }
 
     async fn create(&self, key: &str, data: Bytes) -> Result<Created, StoreError> {
@@ -293,17 +303,24 @@ impl Store for Retry {
     }
 }
 
-/// A stream that opens itself again where it was cut.
-fn resumed(store: Retry, key: String, range: Range<u64>, first: ByteStream) -> ByteStream {
+/// A stream that opens itself again where it was cut, and only the same version of the object.
+fn resumed(
+    store: Retry,
+    key: String,
+    range: Range<u64>,
+    first: ByteStream,
+    version: Option<String>,
+) -> ByteStream {
     struct State {
         store: Retry,
         key: String,
         range: Range<u64>,
+        version: Option<String>,
         pieces: ByteStream,
         /// Failures since the last byte.
         failures: u32,
     }
-    let state = State { store, key, range, pieces: first, failures: 0 };
+    let state = State { store, key, range, version, pieces: first, failures: 0 };
     let stalled = Duration::from_millis(state.store.policy.settings.timeout_ms);
     stream::unfold(Some(state), move |state| async move {
         let mut state = state?;
@@ -330,9 +347,10 @@ fn resumed(store: Retry, key: String, range: Range<u64>, first: ByteStream) -> B
             }
             let uri = state.store.uri(&state.key);
             let inner = &state.store.inner;
-            let again = state.store.policy.run(&uri, 0, || inner.read(&state.key, state.range.clone())).await;
-            match again {
-                Ok(pieces) => state.pieces = pieces,
+            let version = state.version.as_deref();
+            let open = || inner.read_version(&state.key, state.range.clone(), version);
+            match state.store.policy.run(&uri, 0, open).await {
+                Ok((pieces, _)) => state.pieces = pieces,
                 Err(error) => return Some((Err(error), None)),
             }
         }
@@ -385,6 +403,23 @@ mod tests {
         }
         assert!(got == data[7..]);
         assert_eq!(faults.calls(Op::Read), 11);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn a_cut_stream_does_not_go_on_with_another_version() {
+        let faults = Arc::new(Faults::default());
+        let store = stack(&faults);
+        store.put("a", vec![1; 300_000].into()).await.unwrap();
+        faults.on(Op::Read, 1, Fault::Cut(100_000));
+        let mut pieces = store.read("a", 0..300_000).await.unwrap();
+        assert!(pieces.next().await.unwrap().is_ok());
+        store.put("a", vec![2; 300_000].into()).await.unwrap();
+        let mut last = Ok(Bytes::new());
+        while let Some(piece) = pieces.next().await {
+            last = piece;
+        }
+        let error = last.unwrap_err();
+        assert!(error.kind() == Kind::Corrupt && error.to_string().contains("was replaced"), "{error}");
     }
 
     #[tokio::test(start_paused = true)]

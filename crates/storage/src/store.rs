@@ -84,6 +84,19 @@ pub trait Store: Send + Sync + std::fmt::Debug {
     /// an error.
     async fn read(&self, key: &str, range: Range<u64>) -> Result<ByteStream, StoreError>;
 
+    /// The same, and a name for the version that the bytes are of. With a name that an earlier read gave, the bytes are of that
+    /// version or there is an error ([`StoreError::Corrupt`]), so that a read that goes on after a cut never mixes two. Stores
+    /// whose reads are not cut need no names.
+    async fn read_version(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        version: Option<&str>,
+    ) -> Result<(ByteStream, Option<String>), StoreError> {
+        let _ = version;
+        Ok((self.read(key, range).await?, None))
+    }
+
     /// Creates an object if there is none of that key.
     async fn create(&self, key: &str, data: Bytes) -> Result<Created, StoreError>;
 
@@ -167,6 +180,11 @@ pub fn list(
     })
     .flatten()
     .boxed()
+}
+
+/// Part of an object was read, and the rest is of another version.
+pub(crate) fn replaced(uri: String) -> StoreError {
+    StoreError::Corrupt { uri, why: "it was replaced while it was being read".to_owned() }
 }
 
 /// `range` cut at `size`.

@@ -5,7 +5,7 @@
 //! (put, upload, publish), and the folder is synced. A process killed at any point leaves at most a temporary file,
 //! which [`Store::sweep`] removes.
 
-use std::collections::HashSet;
+use std::collections::{BinaryHeap, HashSet};
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Read, Seek, SeekFrom, Write};
 use std::ops::Range;
@@ -402,28 +402,25 @@ fn start_folder(root: &Path, prefix: &str) -> PathBuf {
 /// One page of the files below `root` whose key begins with `prefix`, in byte order of the whole key.
 ///
 /// Folders sort as their name with a slash, so that walking them in order gives the keys in order. The stack holds
-/// the entries still to come of each folder on the way down.
+/// the next entries of each folder on the way down: no more than a page needs, however many the folder has.
 fn walk(root: &Path, prefix: &str, after: Option<&str>, limit: usize) -> io::Result<Page> {
     let mut page = Page::default();
     let base = prefix.rfind('/').map_or("", |slash| &prefix[..=slash]);
-    let mut open = HashSet::new();
-    let mut stack = vec![Folder::read(root, base, &mut open)?];
+    let at_once = limit.saturating_add(1);
+    let first = Folder::open(root, base, prefix, after, at_once)?;
+    let mut open = HashSet::from([first.canonical.clone()]);
+    let mut stack = vec![first];
     while let Some(folder) = stack.last_mut() {
-        let Some((key, path)) = folder.entries.pop() else {
+        let Some(key) = folder.next(root, prefix, after, at_once)? else {
             open.remove(&folder.canonical);
             stack.pop();
             continue;
         };
+        let path = root.join(&key);
         if key.ends_with('/') {
-            // Everything below begins with `key`: go in only where it may match and may come after.
-            let matches = key.starts_with(prefix) || prefix.starts_with(&key);
-            let later = after.is_none_or(|after| key.as_str() > after || after.starts_with(&key));
-            if matches && later && !open.contains(&path.canonicalize()?) {
-                stack.push(Folder::read(root, &key, &mut open)?);
+            if open.insert(path.canonicalize()?) {
+                stack.push(Folder::open(root, &key, prefix, after, at_once)?);
             }
-            continue;
-        }
-        if !key.starts_with(prefix) || after.is_some_and(|after| key.as_str() <= after) {
             continue;
         }
         if page.entries.len() == limit {
@@ -442,23 +439,49 @@ fn walk(root: &Path, prefix: &str, after: Option<&str>, limit: usize) -> io::Res
 
 /// A folder being walked.
 struct Folder {
+    base: String,
     /// Its real path: a link that leads back to a folder being walked is not followed.
     canonical: PathBuf,
-    /// Keys with their paths, last first; folders end in a slash.
-    entries: Vec<(String, PathBuf)>,
+    /// The next keys, last first; folders end in a slash.
+    keys: Vec<String>,
+    /// Where there are more than those: the last of them.
+    more_after: Option<String>,
 }
 
 impl Folder {
-    fn read(root: &Path, base: &str, open: &mut HashSet<PathBuf>) -> io::Result<Self> {
+    fn open(root: &Path, base: &str, prefix: &str, after: Option<&str>, at_once: usize) -> io::Result<Self> {
         let path = root.join(base);
-        let mut entries = Vec::new();
-        let found = match fs::read_dir(&path) {
+        let canonical = path.canonicalize().unwrap_or(path);
+        let mut folder = Self { base: base.to_owned(), canonical, keys: Vec::new(), more_after: None };
+        folder.read(root, prefix, after, at_once)?;
+        Ok(folder)
+    }
+
+    fn next(
+        &mut self,
+        root: &Path,
+        prefix: &str,
+        after: Option<&str>,
+        at_once: usize,
+    ) -> io::Result<Option<String>> {
+        if self.keys.is_empty() && self.more_after.is_some() {
+            self.read(root, prefix, after, at_once)?;
+        }
+        Ok(self.keys.pop())
+    }
+
+    /// Reads the folder and keeps the first keys that may match and come after both marks.
+    fn read(&mut self, root: &Path, prefix: &str, after: Option<&str>, at_once: usize) -> io::Result<()> {
+        let seen = self.more_after.take();
+        let found = match fs::read_dir(root.join(&self.base)) {
             Ok(found) => found,
             Err(error) if matches!(error.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
-                return Ok(Self { canonical: path, entries });
+                return Ok(());
             }
             Err(error) => return Err(error),
         };
+        let mut first = BinaryHeap::new();
+        let mut is_cut = false;
         for entry in found {
             let entry = entry?;
             let Ok(name) = entry.file_name().into_string() else {
@@ -473,12 +496,25 @@ impl Folder {
             let kind = entry.file_type()?;
             let is_folder = kind.is_dir() || (kind.is_symlink() && entry.path().is_dir());
             let slash = if is_folder { "/" } else { "" };
-            entries.push((format!("{base}{name}{slash}"), entry.path()));
+            let key = format!("{}{name}{slash}", self.base);
+            // Everything below a folder begins with its key.
+            let matches = key.starts_with(prefix) || (is_folder && prefix.starts_with(&key));
+            let later = after
+                .is_none_or(|after| key.as_str() > after || (is_folder && after.starts_with(&key)))
+                && seen.as_ref().is_none_or(|seen| key > *seen);
+            if !matches || !later {
+                continue;
+            }
+            first.push(key);
+            if first.len() > at_once {
+                first.pop();
+                is_cut = true;
+            }
         }
-        entries.sort_unstable_by(|a, b| b.cmp(a));
-        let canonical = path.canonicalize()?;
-        open.insert(canonical.clone());
-        Ok(Self { canonical, entries })
+        self.keys = first.into_sorted_vec();
+        self.more_after = if is_cut { self.keys.last().cloned() } else { None };
+        self.keys.reverse();
+        Ok(())
     }
 }
 
@@ -519,6 +555,38 @@ mod tests {
         let page = store.list_page("", None, 10).await.unwrap();
         let keys: Vec<_> = page.entries.iter().map(|entry| entry.key.as_str()).collect();
         assert_eq!(keys, ["a/x", "b"]);
+    }
+
+    #[tokio::test]
+    async fn pages_hold_no_more_than_they_need_and_miss_nothing() {
+        let folder = tempfile::tempdir().unwrap();
+        let store = FileStore::new(folder.path());
+        let mut expected = Vec::new();
+        for n in 0..30 {
+            // Empty folders and links to nothing fill the places of a page, and are no entries of it.
+            fs::create_dir(folder.path().join(format!("{n:02}-empty"))).unwrap();
+            std::os::unix::fs::symlink("/nowhere/at/all", folder.path().join(format!("{n:02}-link")))
+                .unwrap();
+            if n % 7 == 3 {
+                for name in [format!("{n:02}"), format!("{n:02}-sub/x"), format!("{n:02}-sub/y")] {
+                    store.put(&name, Bytes::from_static(b"1")).await.unwrap();
+                    expected.push(name);
+                }
+            }
+        }
+        expected.sort();
+        for limit in [1, 2, 3, 1000] {
+            let mut keys: Vec<String> = Vec::new();
+            loop {
+                let page = store.list_page("", keys.last().map(String::as_str), limit).await.unwrap();
+                assert!(page.entries.len() <= limit);
+                keys.extend(page.entries.into_iter().map(|entry| entry.key));
+                if !page.more {
+                    break;
+                }
+            }
+            assert_eq!(keys, expected, "pages of {limit}");
+        }
     }
 
     #[tokio::test]

@@ -1,4 +1,8 @@
 //! Files of a web server, read by ranges. Common Crawl's `https://data.commoncrawl.org/` is the one that matters most.
+//!
+//! - Redirects are followed within the host only. Where they lead is for the server to say, and what a recipe may read was
+//!   decided by the address it named: no server may send its readers into the network around them.
+//! - A read that goes on after a cut asks for the version that it began with, by the ETag or else the date and size.
 
 use std::ops::Range;
 use std::sync::Arc;
@@ -8,12 +12,12 @@ use async_trait::async_trait;
 use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt};
 use reqwest::header::{self, HeaderMap};
-use reqwest::{Client, Response, StatusCode, redirect};
+use reqwest::{Client, Response, StatusCode, Url, redirect};
 
 use crate::error::StoreError;
-use crate::store::{ByteStream, Created, Meta, Page, Store, Upload};
+use crate::store::{ByteStream, Created, Meta, Page, Store, Upload, replaced};
 
-/// Redirects followed; never from https to http.
+/// Redirects followed.
 const REDIRECTS: usize = 5;
 
 /// The files of one host. See the module.
@@ -26,13 +30,15 @@ pub struct HttpStore {
 /// One client for all hosts of a process.
 pub(crate) fn client(timeout: Duration) -> Result<Client, StoreError> {
     let redirects = redirect::Policy::custom(|attempt| {
-        let from_https = attempt.previous().first().is_some_and(|url| url.scheme() == "https");
+        let Some(from) = attempt.previous().last() else { return attempt.stop() };
         if attempt.previous().len() > REDIRECTS {
             attempt.error("too many redirects")
-        } else if from_https && attempt.url().scheme() != "https" {
-            attempt.error("a redirect away from https")
-        } else {
+        } else if is_same_host(from, attempt.url()) {
             attempt.follow()
+        } else {
+            // The rest of an address may hold a signature, which is nobody's to see.
+            let to = attempt.url().origin().ascii_serialization();
+            attempt.error(format!("it redirects to another host, {to}; name the address there itself"))
         }
     });
     Client::builder()
@@ -42,6 +48,14 @@ pub(crate) fn client(timeout: Duration) -> Result<Client, StoreError> {
         .redirect(redirects)
         .build()
         .map_err(|error| StoreError::Invalid { uri: "https://".into(), why: chain(&error) })
+}
+
+/// Whether a redirect stays where it was; plain http may become https.
+fn is_same_host(from: &Url, to: &Url) -> bool {
+    let upgrades = from.scheme() == "http"
+        && to.scheme() == "https"
+        && (from.port_or_known_default(), to.port_or_known_default()) == (Some(80), Some(443));
+    from.host() == to.host() && (from.origin() == to.origin() || upgrades)
 }
 
 impl HttpStore {
@@ -60,6 +74,7 @@ impl HttpStore {
         key: &str,
         method: reqwest::Method,
         range: Option<&Range<u64>>,
+        version: Option<&str>,
     ) -> Result<Response, StoreError> {
         let uri = self.uri(key);
         let mut request = self.client.request(method, &uri).header(header::ACCEPT_ENCODING, "identity");
@@ -70,6 +85,10 @@ impl HttpStore {
                 end => end.saturating_sub(1).max(range.start).to_string(),
             };
             request = request.header(header::RANGE, format!("bytes={}-{last}", range.start));
+        }
+        // Of another version the whole is sent, which is seen. A weak ETag cannot be asked for.
+        if let Some(etag) = version.filter(|version| version.starts_with('"')) {
+            request = request.header(header::IF_RANGE, etag);
         }
         request.send().await.map_err(|error| unanswered(uri, &error))
     }
@@ -123,6 +142,14 @@ fn meta(size: u64, headers: &HeaderMap) -> Meta {
     Meta { size, tag, modified_ms: None }
 }
 
+/// What tells the version of a file from others: its ETag, or else what there is.
+fn version(size: Option<u64>, headers: &HeaderMap) -> String {
+    match text(headers, header::ETAG) {
+        Some(etag) => etag.to_owned(),
+        None => meta(size.unwrap_or_default(), headers).tag,
+    }
+}
+
 /// The size behind the slash of `Content-Range: bytes 0-0/1234`.
 fn whole_size(headers: &HeaderMap) -> Option<u64> {
     text(headers, header::CONTENT_RANGE)?.rsplit_once('/')?.1.trim().parse().ok()
@@ -140,14 +167,14 @@ impl Store for HttpStore {
 
     async fn stat(&self, key: &str) -> Result<Meta, StoreError> {
         let uri = self.uri(key);
-        let head = self.answer(key, reqwest::Method::HEAD, None).await?;
+        let head = self.answer(key, reqwest::Method::HEAD, None, None).await?;
         if head.status().is_success()
             && let Some(size) = content_length(head.headers())
         {
             return Ok(meta(size, head.headers()));
         }
         // Some servers do not answer HEAD, or not with a size: the first byte's answer has it.
-        let first = self.answer(key, reqwest::Method::GET, Some(&(0..1))).await?;
+        let first = self.answer(key, reqwest::Method::GET, Some(&(0..1)), None).await?;
         if first.status() == StatusCode::RANGE_NOT_SATISFIABLE && whole_size(first.headers()) == Some(0) {
             return Ok(meta(0, first.headers()));
         }
@@ -171,7 +198,7 @@ impl Store for HttpStore {
         let mut pieces = match range {
             Some(range) => self.read(key, range).await?,
             None => {
-                let answer = self.answer(key, reqwest::Method::GET, None).await?;
+                let answer = self.answer(key, reqwest::Method::GET, None, None).await?;
                 match refused(&self.uri(key), answer.status(), answer.headers()) {
                     Some(error) => return Err(error),
                     None => body(self.uri(key), answer, u64::MAX),
@@ -186,27 +213,46 @@ impl Store for HttpStore {
     }
 
     async fn read(&self, key: &str, range: Range<u64>) -> Result<ByteStream, StoreError> {
+        Ok(self.read_version(key, range, None).await?.0)
+    }
+
+    async fn read_version(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        version: Option<&str>,
+    ) -> Result<(ByteStream, Option<String>), StoreError> {
         if range.start >= range.end {
             self.stat(key).await?;
-            return Ok(stream::empty().boxed());
+            return Ok((stream::empty().boxed(), None));
         }
         let uri = self.uri(key);
-        let answer = self.answer(key, reqwest::Method::GET, Some(&range)).await?;
+        let answer = self.answer(key, reqwest::Method::GET, Some(&range), version).await?;
+        let size = match answer.status() {
+            StatusCode::PARTIAL_CONTENT => whole_size(answer.headers()),
+            _ => content_length(answer.headers()),
+        };
+        let now = self::version(size, answer.headers());
+        if answer.status().is_success() && version.is_some_and(|version| version != now) {
+            return Err(replaced(uri));
+        }
         match answer.status() {
-            StatusCode::PARTIAL_CONTENT => Ok(body(uri, answer, range.end - range.start)),
+            StatusCode::PARTIAL_CONTENT => Ok((body(uri, answer, range.end - range.start), Some(now))),
             // No bytes must be a fact: the file's size has to say so too.
-            StatusCode::RANGE_NOT_SATISFIABLE => match self.stat(key).await?.size {
-                size if range.start >= size => Ok(stream::empty().boxed()),
-                size => Err(StoreError::Invalid {
-                    uri,
-                    why: format!(
-                        "the server has no bytes from {} on, though the file has {size}",
-                        range.start
-                    ),
-                }),
-            },
+            StatusCode::RANGE_NOT_SATISFIABLE => {
+                let found = self.stat(key).await?;
+                if version.is_some_and(|version| version.trim_matches('"') != found.tag) {
+                    return Err(replaced(uri));
+                }
+                if range.start >= found.size {
+                    return Ok((stream::empty().boxed(), None));
+                }
+                let (start, size) = (range.start, found.size);
+                let why = format!("the server has no bytes from {start} on, though the file has {size}");
+                Err(StoreError::Invalid { uri, why })
+            }
             // The whole file: of use only from its start.
-            StatusCode::OK if range.start == 0 => Ok(body(uri, answer, range.end)),
+            StatusCode::OK if range.start == 0 => Ok((body(uri, answer, range.end), Some(now))),
             StatusCode::OK => Err(StoreError::Invalid {
                 uri,
                 why: "the server does not answer range requests; download the file first".into(),

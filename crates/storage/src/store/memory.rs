@@ -9,7 +9,7 @@ use bytes::{Bytes, BytesMut};
 use futures::stream::{self, StreamExt};
 
 use crate::error::StoreError;
-use crate::store::{ByteStream, Created, Entry, Meta, Page, Store, Upload, clamp};
+use crate::store::{ByteStream, Created, Entry, Meta, Page, Store, Upload, clamp, replaced};
 
 #[derive(Clone, Debug)]
 struct Object {
@@ -79,13 +79,28 @@ impl Store for MemoryStore {
     }
 
     async fn read(&self, key: &str, range: Range<u64>) -> Result<ByteStream, StoreError> {
+        Ok(self.read_version(key, range, None).await?.0)
+    }
+
+    async fn read_version(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        version: Option<&str>,
+    ) -> Result<(ByteStream, Option<String>), StoreError> {
         const PIECE: usize = 64 << 10;
-        let data = self.get(key, Some(range)).await?;
+        let object = self.object(key)?;
+        let now = object.version.to_string();
+        if version.is_some_and(|version| version != now) {
+            return Err(replaced(self.uri(key)));
+        }
+        let range = clamp(&range, object.data.len() as u64);
+        let data = object.data.slice(range.start as usize..range.end as usize);
         let pieces = (0..data.len()).step_by(PIECE).map(move |at| {
             let end = (at + PIECE).min(data.len());
             Ok(data.slice(at..end))
         });
-        Ok(stream::iter(pieces).boxed())
+        Ok((stream::iter(pieces).boxed(), Some(now)))
     }
 
     async fn create(&self, key: &str, data: Bytes) -> Result<Created, StoreError> {

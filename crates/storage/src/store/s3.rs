@@ -5,6 +5,7 @@
 //! - A conditional create is `PutObject` with `If-None-Match: *`. 412 means that the object exists, which may be this very call's work whose
 //!   first answer was lost; 409 (two at once) is tried again.
 //! - Uploads smaller than a part are one `PutObject`; larger ones are multipart. [`Store::sweep`] aborts those of killed processes.
+//! - A read that goes on after a cut asks for the ETag that it began with (`If-Match`).
 //! - What a failure means is read from status and error code, never from a message.
 
 mod upload;
@@ -30,7 +31,7 @@ use upload::S3Upload;
 
 use crate::error::StoreError;
 use crate::retry::Policy;
-use crate::store::{ByteStream, Created, Entry, Meta, Page, Store, Upload};
+use crate::store::{ByteStream, Created, Entry, Meta, Page, Store, Upload, replaced};
 use crate::stores::S3Settings;
 
 /// The largest object that one CopyObject copies.
@@ -232,7 +233,7 @@ impl Store for S3Store {
     async fn get(&self, key: &str, range: Option<Range<u64>>) -> Result<Bytes, StoreError> {
         let mut pieces = match range {
             Some(range) => self.read(key, range).await?,
-            None => self.fetch(key, 0, None).await?,
+            None => self.fetch(key, 0, None, None).await?.0,
         };
         let mut data = BytesMut::new();
         while let Some(piece) = pieces.next().await {
@@ -242,13 +243,20 @@ impl Store for S3Store {
     }
 
     async fn read(&self, key: &str, range: Range<u64>) -> Result<ByteStream, StoreError> {
-        match header(&range) {
-            Some(header) => self.fetch(key, range.start, Some(header)).await,
-            None => {
-                self.stat(key).await?;
-                Ok(stream::empty().boxed())
-            }
+        Ok(self.read_version(key, range, None).await?.0)
+    }
+
+    async fn read_version(
+        &self,
+        key: &str,
+        range: Range<u64>,
+        version: Option<&str>,
+    ) -> Result<(ByteStream, Option<String>), StoreError> {
+        if let Some(header) = header(&range) {
+            return self.fetch(key, range.start, Some(header), version).await;
         }
+        self.stat(key).await?;
+        Ok((stream::empty().boxed(), None))
     }
 
     async fn create(&self, key: &str, data: Bytes) -> Result<Created, StoreError> {
@@ -382,16 +390,28 @@ impl Store for S3Store {
 }
 
 impl S3Store {
-    /// The object from `start` on; `range` is the header that says so.
-    async fn fetch(&self, key: &str, start: u64, range: Option<String>) -> Result<ByteStream, StoreError> {
+    /// The object from `start` on; `range` is the header that says so. `version` is the ETag that it must have.
+    async fn fetch(
+        &self,
+        key: &str,
+        start: u64,
+        range: Option<String>,
+        version: Option<&str>,
+    ) -> Result<(ByteStream, Option<String>), StoreError> {
         let request = self.client(key).await?.get_object().bucket(self.bucket()).key(key).set_range(range);
-        let body = match request.send().await {
-            Ok(answer) => answer.body,
+        let answer = match request.set_if_match(version.map(str::to_owned)).send().await {
+            Ok(answer) => answer,
+            Err(SdkError::ServiceError(answer)) if answer.raw().status().as_u16() == 412 => {
+                return Err(replaced(self.uri(key)));
+            }
             // The range begins at or behind the object's end, if the object says so too: no bytes must be a fact.
             Err(SdkError::ServiceError(answer)) if answer.raw().status().as_u16() == 416 => {
-                let size = self.stat(key).await?.size;
+                let Meta { size, tag, .. } = self.stat(key).await?;
+                if version.is_some_and(|version| version.trim_matches('"') != tag) {
+                    return Err(replaced(self.uri(key)));
+                }
                 if start >= size {
-                    return Ok(stream::empty().boxed());
+                    return Ok((stream::empty().boxed(), None));
                 }
                 let why = format!("the server has no bytes from {start} on, though the object has {size}");
                 return Err(StoreError::Invalid { uri: self.uri(key), why });
@@ -399,6 +419,11 @@ impl S3Store {
             Err(error) => return Err(self.failed(key, &error)),
         };
         let uri = self.uri(key);
+        let (now, body) = (answer.e_tag, answer.body);
+        // Not every compatible server heeds the condition.
+        if version.is_some() && now.as_deref() != version {
+            return Err(replaced(uri));
+        }
         let pieces = stream::unfold(Some((body, uri)), |state| async move {
             let (mut body, uri) = state?;
             match body.next().await? {
@@ -406,7 +431,7 @@ impl S3Store {
                 Err(error) => Some((Err(StoreError::Transient { uri, what: chain(&error) }), None)),
             }
         });
-        Ok(pieces.boxed())
+        Ok((pieces.boxed(), now))
     }
 
     async fn put_whole(&self, key: &str, data: Bytes) -> Result<Meta, StoreError> {
