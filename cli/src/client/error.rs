@@ -93,7 +93,13 @@ impl CallError {
         let violations = details.bad_request().map_or(&[][..], |bad| &bad.field_violations);
         let lines = violations.iter().map(|v| (clean(&v.field), clean(&v.description)));
         let message = clean(self.status.message());
-        let new = lines.filter(|(_, description)| !message.contains(description.as_str()));
+        // A message may put the field between the line and the complaint.
+        let without_line =
+            |text: &str| match text.strip_prefix("line ").and_then(|rest| rest.split_once(": ")) {
+                Some((_, complaint)) => complaint.to_owned(),
+                None => text.to_owned(),
+            };
+        let new = lines.filter(|(_, description)| !message.contains(&without_line(description)));
         new.map(|(field, description)| format!("{field}: {description}")).collect()
     }
 }

@@ -29,13 +29,13 @@ fn refusals_end_with_2_and_the_rest_with_3() {
 #[test]
 fn fields_that_are_wrong_are_printed_once_with_their_lines() {
     let mut details = ErrorDetails::new();
-    details.add_bad_request_violation("recipe:3", "line 3: there is no step \"wrods\"");
-    details.add_bad_request_violation("recipe:7", "line 7: a size cannot be \x1b[31mnegative");
-    let message = "the recipe cannot be used:\n  line 3: there is no step \"wrods\"";
+    details.add_bad_request_violation("steps.0", "line 3: there is no step \"wrods\"");
+    details.add_bad_request_violation("tasks.size", "line 7: a size cannot be \x1b[31mnegative");
+    let message = "the recipe cannot be used:\n  line 3: steps.0: there is no step \"wrods\"";
     check(
         Status::with_error_details(tonic::Code::InvalidArgument, message, details),
         2,
-        "the recipe cannot be used:\n  line 3: there is no step \"wrods\"\nrecipe:7: line 7: a size cannot be  [31mnegative",
+        "the recipe cannot be used:\n  line 3: steps.0: there is no step \"wrods\"\ntasks.size: line 7: a size cannot be  [31mnegative",
     );
 }
 
