@@ -125,7 +125,7 @@ async fn stand_by() -> io::Result<i32> {
         let left = Notes::read(notes.as_file_mut())?;
         barren = if left.ended == 0 { barren + 1 } else { 0 };
         let tasks = left.in_hand.len();
-        eprintln!("gristmill: the process died ({}) with {tasks} tasks in hand", name(status));
+        eprintln!("gristmill: the process died ({status}) with {tasks} tasks in hand");
         suspects.extend(left.in_hand);
         while suspects.len() > SUSPECTS_MAX {
             suspects.pop_first();
@@ -144,11 +144,6 @@ async fn stand_by() -> io::Result<i32> {
         }
         eprintln!("gristmill: starting it again; it makes those attempts in processes of their own");
     }
-}
-
-fn name(status: ExitStatus) -> String {
-    let signal = status.signal().and_then(Signal::from_named_raw);
-    signal.map_or_else(|| status.to_string(), |signal| format!("{signal:?}"))
 }
 
 /// The signals that are passed on to the child.

@@ -118,18 +118,21 @@ struct Pass<'a> {
 impl Pass<'_> {
     /// Called where nothing is in hand and all before `rest` is done.
     fn between(&mut self, rest: Place) -> Result<(), TaskError> {
-        let order = self.attempt.hand.order();
-        if let Some(log) = &mut self.log
-            && match order {
-                Order::GoOn => log.is_due(self.attempt),
-                Order::Stop => log.is_worth_saving(),
-                Order::Drop => false,
+        let due = self.log.as_ref().is_some_and(|log| match self.attempt.hand.order() {
+            Order::GoOn => log.is_due(self.attempt),
+            Order::Stop => log.is_worth_saving(),
+            Order::Drop => false,
+        });
+        if due {
+            // The store may take its time: no document is to blame.
+            self.attempt.hand.empty(self.tally.seen, self.tally.kept);
+            if let Some(log) = &mut self.log
+                && let Err(error) = log.save(self.attempt, rest, &self.tally, &self.problems)
+            {
+                // The work is not harmed; but the rows that were to be stored are gone, so no later checkpoint is whole.
+                tracing::warn!("cannot take a checkpoint, going on without: {error}");
+                self.log = None;
             }
-            && let Err(error) = log.save(self.attempt, rest, &self.tally, &self.problems)
-        {
-            // The work itself is not harmed, and without the rows that were to be stored no later checkpoint is whole.
-            tracing::warn!("cannot take a checkpoint, going on without: {error}");
-            self.log = None;
         }
         self.attempt.check_stopped()
     }
