@@ -3,6 +3,7 @@
 pub(crate) mod attempt;
 pub(crate) mod completions;
 pub(crate) mod control;
+pub(crate) mod coordinator;
 pub(crate) mod extract;
 pub(crate) mod job;
 pub(crate) mod jobs;
@@ -16,3 +17,4 @@ pub(crate) mod tasks;
 pub(crate) mod try_steps;
 pub(crate) mod verify;
 pub(crate) mod watch;
+pub(crate) mod worker;

@@ -5,10 +5,11 @@
 
 mod client;
 mod commands;
+mod config;
 mod display;
 mod failure;
-mod progress;
 mod request;
+mod service;
 mod supervise;
 
 use clap::{Parser, Subcommand};
@@ -32,6 +33,10 @@ enum Command {
     Run(commands::run::Args),
     /// Print what a recipe would do: stages, tasks, bytes, memory and disk, without running it
     Plan(commands::plan::Args),
+    /// Take in jobs, hand out their tasks to workers, publish their datasets
+    Coordinator(Box<commands::coordinator::Args>),
+    /// Work on the tasks of coordinators
+    Worker(Box<commands::worker::Args>),
     /// Hand a recipe to a coordinator
     Submit(commands::submit::Args),
     /// List the jobs of a coordinator, the latest first
@@ -76,6 +81,8 @@ fn main() -> ExitCode {
     let result = match Cli::parse().command {
         Command::Run(args) => commands::run::run(args),
         Command::Plan(args) => commands::plan::run(args),
+        Command::Coordinator(args) => commands::coordinator::run(&args),
+        Command::Worker(args) => commands::worker::run(&args),
         Command::Submit(args) => commands::submit::run(args),
         Command::Jobs(args) => commands::jobs::run(&args),
         Command::Job(args) => commands::job::run(&args),

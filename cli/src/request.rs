@@ -74,10 +74,15 @@ fn cache_folder() -> PathBuf {
         .unwrap_or_else(|| std::env::temp_dir().join("gristmill-cache"))
 }
 
-/// Storage, as the environment says: the standard `AWS_*` variables, and `GRISTMILL_S3_ANONYMOUS=1` for public buckets.
+/// Storage, as the environment says: the standard `AWS_*` variables, and `GRISTMILL_S3_…` as services have them.
 pub(crate) fn stores() -> Stores {
+    let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
+    let flag = |name: &str| text(name).map(|value| value == "1" || value == "true");
     let mut settings = Settings::default();
-    settings.s3.anonymous = std::env::var("GRISTMILL_S3_ANONYMOUS").is_ok_and(|v| v == "1" || v == "true");
+    settings.s3.endpoint = text("GRISTMILL_S3_ENDPOINT");
+    settings.s3.region = text("GRISTMILL_S3_REGION");
+    settings.s3.path_style = flag("GRISTMILL_S3_PATH_STYLE");
+    settings.s3.anonymous = flag("GRISTMILL_S3_ANONYMOUS").unwrap_or_default();
     Stores::new(settings)
 }
 
