@@ -24,6 +24,7 @@
 //! weights are not numbers predicts nothing (C++ throws).
 
 mod cache;
+pub mod card;
 mod dictionary;
 mod error;
 pub mod evaluate;
@@ -39,6 +40,7 @@ mod reader;
 pub mod sample;
 mod sums;
 pub mod tokens;
+pub mod train;
 
 use std::sync::Arc;
 

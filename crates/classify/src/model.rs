@@ -167,7 +167,13 @@ impl Model {
         self.predict_tokens(scratch, tokens(text), k)
     }
 
-    /// The same for a text that was taken apart before, for several models say.
+    /// The probability of one label, as [`predict`](Self::predict) would report it if all were asked for; 0 where it would not.
+    pub fn probability(&self, scratch: &mut Scratch, text: &str, label: u32) -> f32 {
+        let all = self.predict(scratch, text, self.labels.len());
+        all.iter().find(|best| best.label == label).map_or(0.0, |best| best.probability)
+    }
+
+    /// The same as [`predict`](Self::predict) for a text that was taken apart before, for several models say.
     pub fn predict_tokens<'s, 't>(
         &self,
         scratch: &'s mut Scratch,

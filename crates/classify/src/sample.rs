@@ -85,12 +85,17 @@ impl<T> Sample<T> {
     }
 }
 
-/// The records of several samples with the same seed in one random order: by their lots, as if they had been drawn together. The first few
-/// are a sample themselves, to be held out say.
+/// The records of several samples in one random order, whatever the share of its records that each has drawn. The first few are a fair
+/// part of each sample, to be held out say.
 pub fn mix<T>(samples: impl IntoIterator<Item = Sample<T>>) -> Vec<T> {
-    let mut all: Vec<(u128, T)> = samples.into_iter().flat_map(|sample| sample.drawn).collect();
+    let mut all: Vec<(u128, T)> = Vec::new();
+    for sample in samples {
+        // Lots themselves do not do: the smaller the share, the lower they all are.
+        let order = |lot: u128| xxh3_128_with_seed(&lot.to_le_bytes(), sample.seed);
+        all.extend(sample.drawn.into_iter().map(|(lot, record)| (order(lot), record)));
+    }
     // Stable, so that an id that two samples have keeps the order of the samples.
-    all.sort_by_key(|(lot, _)| *lot);
+    all.sort_by_key(|(order, _)| *order);
     all.into_iter().map(|(_, record)| record).collect()
 }
 
@@ -156,8 +161,11 @@ mod tests {
 
     #[test]
     fn samples_are_mixed_thoroughly() {
-        let mixed = mix([draw(3, 50, 0..100), draw(3, 50, 100..200)]);
-        let first = mixed[..40].iter().filter(|id| **id < 100).count();
-        assert!((10..=30).contains(&first), "{first} of 40 come from one of two samples");
+        // One sample is a twentieth of its records, one is all of them.
+        let mixed = mix([draw(3, 100, 0..2_000), draw(3, 100, 2_000..2_100)]);
+        for part in mixed.chunks(40) {
+            let first = part.iter().filter(|id| **id < 2_000).count();
+            assert!((10..=30).contains(&first), "{first} of 40 come from one of two samples");
+        }
     }
 }

@@ -1,0 +1,127 @@
+//! What is known of a trained model, to be kept beside it: where its examples came from, how it was trained, how good it is.
+//!
+//! Nothing in it depends on when or where training ran: the same data and settings give the same card.
+
+use std::fs::File;
+use std::io::{self, BufReader, Read};
+use std::path::Path;
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use crate::evaluate::Evaluation;
+use crate::train::{Settings, TextSummary};
+
+/// See the module.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct ModelCard {
+    /// The label whose probability is the score.
+    pub positive: String,
+    /// Where the examples of each label came from.
+    pub sources: Vec<Source>,
+    /// The seed under which examples were drawn and mixed.
+    pub sample_seed: u64,
+    /// What was done to a text before training and must be done before predicting.
+    pub preprocess: String,
+    /// The examples that were learned from.
+    pub training: TextSummary,
+    /// The examples that were held out.
+    pub held_out: TextSummary,
+    /// How it was trained.
+    pub settings: Settings,
+    /// The mean loss over training.
+    pub loss: f64,
+    /// The model.
+    pub model: FileSummary,
+    /// How the model does on the examples that were held out.
+    pub evaluation: Evaluation,
+}
+
+/// Inputs of a label.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Source {
+    /// The label, without prefix.
+    pub label: String,
+    /// Where the records are, as the user named it.
+    pub inputs: Vec<String>,
+    /// Records there.
+    pub seen: u64,
+    /// Records drawn from them, the held-out ones among them.
+    pub drawn: u64,
+}
+
+/// A file, and a hash to know it by.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FileSummary {
+    /// Its length.
+    pub bytes: u64,
+    /// SHA-256, in hexadecimal digits.
+    pub sha256: String,
+}
+
+impl FileSummary {
+    /// Reads the file once.
+    pub fn of(path: &Path) -> io::Result<Self> {
+        let mut file = BufReader::new(File::open(path)?);
+        let mut hash = Sha256::new();
+        let mut bytes = 0;
+        let mut piece = vec![0; 1 << 16];
+        loop {
+            let length = file.read(&mut piece)?;
+            let read = piece.get(..length).unwrap_or_default();
+            if read.is_empty() {
+                break;
+            }
+            hash.update(read);
+            bytes += length as u64;
+        }
+        Ok(Self { bytes, sha256: hex::encode(hash.finalize()) })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+    use crate::evaluate::{Scored, evaluate};
+
+    #[test]
+    fn a_card_survives_json() {
+        let file = tempfile::NamedTempFile::new().unwrap();
+        std::fs::write(&file, "abc").unwrap();
+        let model = FileSummary::of(file.path()).unwrap();
+        assert_eq!((model.bytes, &model.sha256[..8]), (3, "ba7816bf"));
+        let text = TextSummary {
+            examples: BTreeMap::from([("hq".into(), 2), ("cc".into(), 2)]),
+            words: 9,
+            bytes: 99,
+            sha256: String::new(),
+        };
+        let card = ModelCard {
+            positive: "hq".into(),
+            sources: vec![Source {
+                label: "hq".into(),
+                inputs: vec!["good/*.jsonl".into()],
+                seen: 10,
+                drawn: 4,
+            }],
+            sample_seed: u64::MAX,
+            preprocess: "quality".into(),
+            training: text.clone(),
+            held_out: text,
+            settings: Settings::default(),
+            loss: 0.1 + 0.2,
+            model,
+            evaluation: evaluate(
+                vec![
+                    Scored { score: 0.7, is_positive: true },
+                    Scored { score: f64::NAN, is_positive: false },
+                ],
+                0.5,
+            ),
+        };
+        let json = serde_json::to_string_pretty(&card).unwrap();
+        assert_eq!(serde_json::from_str::<ModelCard>(&json).unwrap(), card);
+    }
+}
