@@ -14,13 +14,16 @@ use std::io::{self, BufReader, BufWriter, Read, Write};
 use std::time::Instant;
 
 use gristmill_extract::charset::{self, Charset};
-use gristmill_extract::{Algorithm, Extractor, Format, MainOptions, Options, Version};
+use gristmill_extract::{
+    Algorithm, Extractor, Format, JustextOptions, MainOptions, Options, StopWords, Version,
+};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let mut options = Options::default();
     let mut repeat = None;
     let mut decode = false;
-    let mut main = None;
+    let mut extractor_name = "resiliparse";
+    let mut justext = JustextOptions::default();
     let mut main_options = MainOptions::default();
     let mut args = std::env::args().skip(1);
     while let Some(arg) = args.next() {
@@ -40,7 +43,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
             "--no-post-meta" => options.post_meta = false,
             "--hidden" => options.hidden_elements = true,
             "--skip" => options.skip_elements.push(value()?),
-            "--main" => main = Some(()),
+            "--main" => extractor_name = "main",
+            "--justext" => extractor_name = "justext",
+            "--any-language" => justext.stop_words = StopWords::Any,
+            "--all-paragraphs" => justext.all_paragraphs = true,
             "--markdown" => main_options.format = Format::Markdown,
             "--comments" => main_options.comments = true,
             "--decode" => decode = true,
@@ -49,9 +55,10 @@ fn main() -> Result<(), Box<dyn std::error::Error>> {
         }
     }
     main_options.links = options.links;
-    let algorithm = match main {
-        Some(()) => Algorithm::Main(main_options),
-        None => Algorithm::Resiliparse(options),
+    let algorithm = match extractor_name {
+        "main" => Algorithm::Main(main_options),
+        "justext" => Algorithm::Justext(justext),
+        _ => Algorithm::Resiliparse(options),
     };
     let mut extractor = Extractor::with(vec![algorithm])?;
     let mut input = BufReader::with_capacity(1 << 20, io::stdin().lock());

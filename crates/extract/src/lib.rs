@@ -20,11 +20,13 @@
 pub mod charset;
 mod content;
 mod html;
+mod justext;
 mod memo;
 mod options;
 mod resiliparse;
 
 pub use content::{Format, MainOptions};
+pub use justext::{JustextOptions, StopWords};
 pub use options::{Algorithm, ExtractError, Options, OptionsError, Version};
 
 use html::dom::Dom;
@@ -45,6 +47,7 @@ pub struct Extractor {
 enum Engine {
     Resiliparse(Options, Box<resiliparse::Engine>),
     Main(Box<content::Engine>),
+    Justext(Box<justext::Engine>),
 }
 
 impl std::fmt::Debug for Extractor {
@@ -70,7 +73,7 @@ impl Extractor {
             .iter()
             .find_map(|algorithm| match algorithm {
                 Algorithm::Resiliparse(options) => Some(resiliparse::dialect(options.version)),
-                Algorithm::Main(_) => None,
+                Algorithm::Main(_) | Algorithm::Justext(_) => None,
             })
             .unwrap_or(Dialect::Standard2025);
         let max_nodes = algorithms.iter().map(Algorithm::max_nodes).min().unwrap_or(0);
@@ -83,6 +86,9 @@ impl Extractor {
                 ),
                 Algorithm::Main(options) => {
                     Engine::Main(Box::new(content::Engine::new(options.clone(), &mut wanted)))
+                }
+                Algorithm::Justext(options) => {
+                    Engine::Justext(Box::new(justext::Engine::new(options.clone())))
                 }
             });
         }
@@ -118,6 +124,7 @@ impl Extractor {
             .map(|engine| match engine {
                 Engine::Resiliparse(options, engine) => engine.extract(dom, page, options),
                 Engine::Main(engine) => engine.extract(dom, page),
+                Engine::Justext(engine) => Ok(engine.extract(dom, page)),
             })
             .collect()
     }

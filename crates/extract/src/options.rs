@@ -1,14 +1,17 @@
 //! What an extraction is told, and what can be wrong with that.
 
 use crate::content::MainOptions;
+use crate::justext::JustextOptions;
 
 /// A way from a page to its text.
-#[derive(Clone, PartialEq, Eq, Debug)]
+#[derive(Clone, PartialEq, Debug)]
 pub enum Algorithm {
     /// Resiliparse's rules, byte for byte.
     Resiliparse(Options),
     /// Our own, for quality.
     Main(MainOptions),
+    /// jusText's paragraphs.
+    Justext(JustextOptions),
 }
 
 impl Algorithm {
@@ -16,7 +19,7 @@ impl Algorithm {
     pub(crate) fn max_nodes(&self) -> usize {
         match self {
             Self::Resiliparse(options) => options.max_nodes,
-            Self::Main(_) => Options::default().max_nodes,
+            Self::Main(_) | Self::Justext(_) => Options::default().max_nodes,
         }
     }
 }

@@ -2,7 +2,9 @@
 
 use std::time::{Duration, Instant};
 
-use gristmill_extract::{ExtractError, Extractor, Options, Version, charset};
+use gristmill_extract::{
+    Algorithm, ExtractError, Extractor, Format, JustextOptions, MainOptions, Options, Version, charset,
+};
 use proptest::prelude::*;
 
 /// No bomb below takes a tenth of this on a slow machine; what is quadratic takes minutes.
@@ -22,6 +24,15 @@ fn extractors() -> Vec<Extractor> {
         for options in [Options::default(), all.clone()] {
             extractors.push(Extractor::new(Options { version, ..options }).expect("options"));
         }
+    }
+    let markdown = MainOptions { format: Format::Markdown, comments: true, links: true };
+    for algorithm in [
+        Algorithm::Main(MainOptions::default()),
+        Algorithm::Main(markdown),
+        Algorithm::Justext(JustextOptions::default()),
+        Algorithm::Justext(JustextOptions { all_paragraphs: true, ..JustextOptions::default() }),
+    ] {
+        extractors.push(Extractor::with(vec![algorithm]).expect("options"));
     }
     extractors
 }
@@ -64,6 +75,23 @@ fn bombs() {
         ("unknown names", numbered(&|i| format!("<x-{i}>"))),
         ("one long class", format!("<div class='{}'>x", "nav-x ".repeat(n))),
         ("doctype", "<!doctype ".to_owned() + &"html public \"".repeat(n)),
+        ("deep comments", "<div class=comment>x, y. ".repeat(n)),
+        ("links side by side", "<div><a href=x>long enough to count</a></div>".repeat(n)),
+        ("breaks in deep spans", "<span>".repeat(n) + &"x<br><br>".repeat(n)),
+        ("formulas", "<math><mi>x<annotation encoding=application/x-tex>y</annotation>".repeat(n)),
+        ("formulas in formulas", "<math><semantics>".repeat(n) + "x"),
+        ("code in code", "<code>`x".repeat(n)),
+        ("code side by side", "<pre class='language-x'>x</pre>".repeat(n)),
+        ("emphasis over lines", "<b><i>".repeat(20) + &"<p>x, y".repeat(n)),
+        ("quotations", "<blockquote>x".repeat(n)),
+        ("rows without end", "<table><tr>".to_owned() + &"<td>x".repeat(n)),
+        ("definitions", "<dl><dt>x<dd>".repeat(n)),
+        ("leads", "<div class=summary><p>Some words, and more of them here.</p></div>".repeat(n)),
+        ("headings", "<h2>x</h2>".repeat(n)),
+        ("deep articles", "<article class=entry-content>".repeat(n) + "<p>x"),
+        ("figures", "<figure>".repeat(n) + "x"),
+        ("hidden", "<div hidden>".repeat(n) + "x"),
+        ("titles in banners", "<div class=banner><h1>x</h1>".repeat(n)),
         ("long addresses reopened", format!("<p><a href='{}'>", "x".repeat(n)) + &"<p>y</p>".repeat(n)),
     ];
     let mut extractors = extractors();
@@ -96,7 +124,7 @@ fn depth_is_no_limit() {
     assert_eq!(Extractor::new(options).expect("options").extract(&page), Ok("deep".to_owned()));
 }
 
-const PIECES: [&str; 64] = [
+const PIECES: [&str; 94] = [
     "<",
     ">",
     "</",
@@ -161,6 +189,36 @@ const PIECES: [&str; 64] = [
     "</body>",
     "<div class=nav id=x>",
     "<footer>",
+    "<article>",
+    "<div class=entry-content>",
+    "<div class=summary>",
+    "<div class=comment>",
+    "</div>",
+    "<main>",
+    "<p>Some words, and some more of them, that read as a sentence would.</p>",
+    "<p>Other words, as many as it takes, for a paragraph of a page, and then a few.</p>",
+    "<h1>",
+    "<h2>",
+    "</h2>",
+    "<code>",
+    "</code>",
+    "`",
+    "~~~",
+    "```",
+    "<i>",
+    "</i>",
+    "<blockquote>",
+    "</blockquote>",
+    "<dl><dd>",
+    "<ol start=7>",
+    "<sup>2</sup>",
+    "<annotation encoding=application/x-tex>",
+    "<math alttext=x>",
+    "<script type=math/tex>",
+    "<figure>",
+    "<th>",
+    "|",
+    "</pre>",
 ];
 
 proptest! {
@@ -184,5 +242,25 @@ proptest! {
         for mut extractor in extractors() {
             prop_assert!(extractor.extract(&page).is_ok());
         }
+    }
+
+    /// Code fences of Markdown come in pairs whatever the page has in it: no line of text opens or ends one.
+    #[test]
+    fn fences(parts in proptest::collection::vec(0..PIECES.len(), 0..60)) {
+        let page: String = parts.iter().map(|&at| PIECES[at]).collect();
+        let markdown = MainOptions { format: Format::Markdown, comments: true, links: true };
+        let text = Extractor::with(vec![Algorithm::Main(markdown)]).expect("options").extract(&page).expect("text");
+        let mut open: Option<usize> = None;
+        for line in text.lines() {
+            let line = line.trim_start_matches(['>', ' ', '-', ':', '.', '0', '1', '2', '3', '4', '5', '6', '7', '8', '9']);
+            let ticks = line.bytes().take_while(|&byte| byte == b'`').count();
+            prop_assert!(open.is_some() || !line.starts_with("~~~"), "{}", text);
+            match open {
+                None if ticks >= 3 => open = Some(ticks),
+                Some(opened) if ticks >= opened && line.len() == ticks => open = None,
+                _ => {}
+            }
+        }
+        prop_assert_eq!(open, None, "{}", text);
     }
 }

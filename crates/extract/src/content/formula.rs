@@ -23,13 +23,8 @@ pub(super) fn read(source: &Source<'_>, at: u32, out: &mut String) -> bool {
         }
         Tag::IMG => {
             // Where the image is the fallback of a formula before it, that has been read.
-            let before = at.checked_sub(1).map(|before| items[before as usize]);
-            let is_fallback = items[item.parent as usize..at as usize]
-                .iter()
-                .rev()
-                .take(64)
-                .any(|sibling| sibling.tag == Tag::MATH);
-            if item.traits.has(Traits::FORMULA) && before.is_some() && !is_fallback {
+            let is_fallback = items[item.parent as usize].traits.has(Traits::FORMULA);
+            if item.traits.has(Traits::FORMULA) && !is_fallback {
                 push_tex(out, attribute(at, Attr::ALT).unwrap_or("").trim());
             }
             false

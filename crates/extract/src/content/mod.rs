@@ -76,7 +76,7 @@ impl Engine {
         self.outline.build(dom, page, &mut self.vocabulary);
         let shown = self.outline.items.first().map_or(0, outline::Item::plain) as usize;
         prune::prune(&mut self.outline, self.options.comments);
-        let root = root::find(&mut self.outline);
+        let root = root::find(&mut self.outline, self.options.comments);
         let item = self.outline.items[root as usize];
         let strict = item.prose >= ARTICLE_BYTES && item.prose * 3 >= item.plain();
         clean::clean(&mut self.outline, dom, page, root, strict);

@@ -29,9 +29,10 @@ pub(super) struct Item {
     /// Blocks that start before its end; with the count at its start, the range of its blocks.
     pub(super) first_block: u32,
     pub(super) end_block: u32,
-    /// Elements `li`, `h1`…`h6`, form fields and `td` below it.
+    /// Form fields below it, headings, and `h1` with text.
     pub(super) controls: u32,
     pub(super) headings: u32,
+    pub(super) titles: u32,
     /// Whether it is left out, with all that is below it.
     pub(super) dropped: bool,
     /// Of a table: its rows and cells are data, not layout.
@@ -204,6 +205,7 @@ impl Outline {
             end_block: blocks,
             controls: 0,
             headings: u32::from(tag.is_heading()),
+            titles: 0,
             dropped: false,
             is_data: false,
         });
@@ -228,7 +230,7 @@ impl Outline {
             Tag::INPUT | Tag::TEXTAREA | Tag::SELECT | Tag::BUTTON => item.controls += 1,
             _ => {}
         }
-        let Item { headings, text, .. } = *item;
+        let Item { headings, text, first_block, .. } = *item;
         if let Some(table) = self.tables.last_mut() {
             match tag {
                 Tag::TR => table.rows += 1,
@@ -238,7 +240,8 @@ impl Outline {
                 }
                 Tag::TD => {
                     table.cells += 1;
-                    table.bulky += u32::from(headings > 0 || text > 400);
+                    let several = blocks - first_block >= 3 && text > 100;
+                    table.bulky += u32::from(headings > 0 || text > 250 || several);
                 }
                 _ => {}
             }
@@ -271,6 +274,7 @@ impl Outline {
         parent.prose += item.prose;
         parent.controls += item.controls;
         parent.headings += item.headings;
+        parent.titles += item.titles + u32::from(item.tag == Tag::H1 && item.text > 0);
     }
 
     /// Ends the block being read.
@@ -328,6 +332,7 @@ impl Outline {
             if item.tag != TEXT {
                 (item.text, item.links, item.prose) = (0, 0, 0);
                 item.headings = u32::from(item.tag.is_heading());
+                item.titles = 0;
             }
         }
         for block in &self.blocks {

@@ -120,12 +120,7 @@ fn is_caption(outline: &Outline, at: u32) -> bool {
 /// Whether an element holds the page's title, which is above the text and often in what looks like a banner.
 fn holds_title(outline: &Outline, at: u32) -> bool {
     let item = outline.items[at as usize];
-    item.headings > 0
-        && item.text < 600
-        && outline.items[at as usize..item.end as usize]
-            .iter()
-            .any(|below| below.tag == Tag::H1 && below.text > 0)
-        && item.link_density() < 0.5
+    item.titles > 0 && item.text < 600 && item.link_density() < 0.5
 }
 
 /// Mathematics for screen readers is hidden from sight; it is the readable form.

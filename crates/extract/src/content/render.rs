@@ -48,6 +48,8 @@ pub(super) struct Renderer<'a> {
     out: Writer,
     lists: Vec<List>,
     quotes: usize,
+    /// Open descriptions in lists of definitions.
+    descriptions: usize,
     /// Open tables of data, and how many cells the current row and the first one have.
     tables: Vec<(u32, u32)>,
     /// Within inline code: nested ones add nothing.
@@ -65,6 +67,7 @@ impl<'a> Renderer<'a> {
             out: Writer::new(markdown),
             lists: Vec::new(),
             quotes: 0,
+            descriptions: 0,
             tables: Vec::new(),
             code_end: 0,
             raw: String::new(),
@@ -201,10 +204,10 @@ impl<'a> Renderer<'a> {
                 }
             }
             Tag::P | Tag::TABLE | Tag::DL | Tag::FIGURE => {
-                let size = if self.lists.is_empty() { Break::Paragraph } else { Break::Line };
-                self.out.break_line(size);
+                self.out.break_line(self.paragraph());
             }
             Tag::DD => {
+                self.descriptions += 1;
                 self.out.break_line(Break::Line);
                 if self.markdown() {
                     self.out.marker(": ".to_owned());
@@ -214,6 +217,11 @@ impl<'a> Renderer<'a> {
             _ => self.start_inline(at, item),
         }
         true
+    }
+
+    /// How far apart paragraphs stand: items of lists hold together.
+    fn paragraph(&self) -> Break {
+        if self.lists.is_empty() && self.descriptions == 0 { Break::Paragraph } else { Break::Line }
     }
 
     fn start_inline(&mut self, at: u32, item: &Item) {
@@ -279,6 +287,7 @@ impl<'a> Renderer<'a> {
                 self.indent();
             }
             Tag::LI | Tag::DD => {
+                self.descriptions -= usize::from(item.tag == Tag::DD);
                 self.out.break_line(Break::Line);
                 self.out.unmark();
             }
@@ -288,8 +297,7 @@ impl<'a> Renderer<'a> {
                 self.indent();
             }
             Tag::P | Tag::TABLE | Tag::DL | Tag::FIGURE => {
-                let size = if self.lists.is_empty() { Break::Paragraph } else { Break::Line };
-                self.out.break_line(size);
+                self.out.break_line(self.paragraph());
             }
             tag if is_block(tag) => self.out.break_line(Break::Line),
             _ => self.end_inline(&item),
@@ -377,6 +385,7 @@ impl<'a> Renderer<'a> {
         [at, inside, around, items[around as usize].parent]
             .iter()
             .filter_map(|&at| self.source.attribute(&items[at as usize], Attr::CLASS))
+            .filter(|class| class.len() < 256)
             .flat_map(|class| {
                 let mut after_brush = false;
                 class.split_ascii_whitespace().filter_map(move |word| {

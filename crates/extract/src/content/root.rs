@@ -16,19 +16,24 @@ const DOMINANT_SHARE: f32 = 0.8;
 
 /// The item that holds the main content. Around it may be leads, for whose sake an element further up is the answer and
 /// all else in that is dropped.
-pub(super) fn find(outline: &mut Outline) -> u32 {
-    let root = narrow(outline);
+pub(super) fn find(outline: &mut Outline, comments: bool) -> u32 {
+    let root = narrow(outline, comments);
     take_leads(outline, root)
 }
 
-fn narrow(outline: &Outline) -> u32 {
+/// Narrows the page down to its main content; where comments are wanted, not beyond them.
+fn narrow(outline: &Outline, comments: bool) -> u32 {
+    let said = outline.items.iter().position(|item| {
+        comments && item.traits.has(Traits::COMMENT) && item.prose > 0 && item.tag != Tag::BODY
+    });
+    let holds = |item: &Item, at: u32| said.is_none_or(|said| (at..item.end).contains(&(said as u32)));
     let mut root = 0;
     for bits in [Traits::MAIN, Traits::ARTICLE_BODY] {
-        root = marked(outline, root, |item| item.traits.has(bits)).unwrap_or(root);
+        root = marked(outline, root, |item, at| item.traits.has(bits) && holds(item, at)).unwrap_or(root);
     }
-    root = marked(outline, root, |item| item.tag == Tag::ARTICLE).unwrap_or(root);
-    root = marked(outline, root, |item| item.traits.has(Traits::BODY)).unwrap_or(root);
-    descend(outline, root)
+    root = marked(outline, root, |item, at| item.tag == Tag::ARTICLE && holds(item, at)).unwrap_or(root);
+    root = marked(outline, root, |item, at| item.traits.has(Traits::BODY) && holds(item, at)).unwrap_or(root);
+    descend(outline, root, holds)
 }
 
 /// How far up leads are looked for.
@@ -96,9 +101,9 @@ fn is_lead(item: &Item) -> bool {
 }
 
 /// The outermost marked element with most of the mass below `from`.
-fn marked(outline: &Outline, from: u32, is_marked: impl Fn(&Item) -> bool) -> Option<u32> {
+fn marked(outline: &Outline, from: u32, is_marked: impl Fn(&Item, u32) -> bool) -> Option<u32> {
     let item = outline.items[from as usize];
-    if is_marked(&item) {
+    if is_marked(&item, from) {
         return None;
     }
     let needed = MARKED_SHARE * item.mass() as f32;
@@ -107,7 +112,7 @@ fn marked(outline: &Outline, from: u32, is_marked: impl Fn(&Item) -> bool) -> Op
         let here = &outline.items[at as usize];
         if here.tag == TEXT || here.dropped || (here.mass() as f32) < needed {
             at = here.end;
-        } else if is_marked(here) && !is_leaf_like(here.tag) {
+        } else if is_marked(here, at) && !is_leaf_like(here.tag) {
             return Some(at);
         } else {
             at += 1;
@@ -117,7 +122,7 @@ fn marked(outline: &Outline, from: u32, is_marked: impl Fn(&Item) -> bool) -> Op
 }
 
 /// Goes down while one child has nearly everything.
-fn descend(outline: &Outline, from: u32) -> u32 {
+fn descend(outline: &Outline, from: u32, holds: impl Fn(&Item, u32) -> bool) -> u32 {
     let mut root = from;
     loop {
         let item = outline.items[root as usize];
@@ -129,7 +134,7 @@ fn descend(outline: &Outline, from: u32) -> u32 {
         let mut dominant = None;
         while at < item.end {
             let here = &outline.items[at as usize];
-            if !here.dropped && here.tag != TEXT && here.mass() as f32 >= needed {
+            if !here.dropped && here.tag != TEXT && here.mass() as f32 >= needed && holds(here, at) {
                 dominant = Some(at);
             }
             at = here.end;

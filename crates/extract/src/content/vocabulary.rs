@@ -127,7 +127,7 @@ impl Vocabulary {
         };
         let (mut class, mut id) = ("", "");
         for attribute in dom.attributes_of(node) {
-            let value = dom.value(page, attribute);
+            let value = head(dom.value(page, attribute));
             match attribute.name {
                 Attr::CLASS => class = value,
                 Attr::ID => id = value,
@@ -148,6 +148,11 @@ impl Vocabulary {
         }
         Traits(bits)
     }
+}
+
+/// As much of an attribute's value as is looked at. Elements may share one value thousands of times.
+fn head(value: &str) -> &str {
+    &value[..value.floor_char_boundary(512)]
 }
 
 /// Landmarks and widgets of WAI-ARIA.

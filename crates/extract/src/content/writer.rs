@@ -16,6 +16,9 @@ struct Mark {
     written: bool,
 }
 
+/// Each line ends and begins all open marks, so they must not be many.
+const MAX_MARKS: usize = 8;
+
 pub(super) struct Writer {
     out: String,
     markdown: bool,
@@ -25,10 +28,14 @@ pub(super) struct Writer {
     quotes: usize,
     indent: usize,
     marker: Option<String>,
+    /// How many quotation marks the last line has.
+    quoted: usize,
     /// The width of the marker whose item we are in: further lines of the item stand below its text.
     hanging: usize,
     heading: Option<Tag>,
     marks: Vec<Mark>,
+    /// Marks asked for inside as many as are written.
+    unwritten: usize,
     /// Whether the current line has any text yet.
     blank: bool,
     in_row: bool,
@@ -45,9 +52,11 @@ impl Writer {
             quotes: 0,
             indent: 0,
             marker: None,
+            quoted: 0,
             hanging: 0,
             heading: None,
             marks: Vec::new(),
+            unwritten: 0,
             blank: true,
             in_row: false,
             caret: false,
@@ -115,12 +124,18 @@ impl Writer {
 
     /// Begins an inline mark.
     pub(super) fn open(&mut self, name: &'static str) {
-        self.marks.push(Mark { name, written: false });
+        if self.marks.len() < MAX_MARKS {
+            self.marks.push(Mark { name, written: false });
+        } else {
+            self.unwritten += 1;
+        }
     }
 
     /// Ends the innermost mark of that name.
     pub(super) fn close(&mut self, name: &'static str, end: &str) {
-        if self.marks.last().is_some_and(|mark| mark.name == name)
+        if self.unwritten > 0 {
+            self.unwritten -= 1;
+        } else if self.marks.last().is_some_and(|mark| mark.name == name)
             && let Some(mark) = self.marks.pop()
             && mark.written
         {
@@ -205,9 +220,7 @@ impl Writer {
             trim_line(&mut self.out);
             if self.due == Break::Paragraph {
                 self.out.push('\n');
-                if self.markdown && self.quotes > 0 {
-                    self.out.extend(std::iter::repeat_n('>', self.quotes));
-                }
+                self.out.extend(std::iter::repeat_n('>', self.quotes.min(self.quoted)));
             }
             self.out.push('\n');
         }
@@ -221,6 +234,7 @@ impl Writer {
         for _ in 0..self.quotes {
             self.out.push_str("> ");
         }
+        self.quoted = self.quotes;
         self.out.extend(std::iter::repeat_n(' ', self.indent));
         if let Some(marker) = self.marker.take() {
             self.out.push_str(&marker);
@@ -279,10 +293,16 @@ impl Writer {
     /// Writes a formula in TeX.
     pub(super) fn formula(&mut self, tex: &str, display: bool) {
         let fence = if display { "$$" } else { "$" };
+        if display && !self.in_row {
+            self.break_line(Break::Line);
+        }
         self.begin("$");
-        self.out.push_str(fence);
-        self.out.push_str(tex);
-        self.out.push_str(fence);
+        for part in [fence, tex, fence] {
+            self.out.push_str(part);
+        }
+        if display && !self.in_row {
+            self.break_line(Break::Line);
+        }
     }
 
     /// Writes text with its own lines, in a fence where there are fences.

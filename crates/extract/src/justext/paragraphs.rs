@@ -1,0 +1,217 @@
+//! Cuts a page into paragraphs where jusText does.
+
+use crate::html::dom::{Dom, Kind, NONE, NodeId};
+use crate::html::names::Tag;
+
+/// One paragraph: a range of [`Paragraphs`]' text, and its length in characters.
+#[derive(Clone, Copy, Default, Debug)]
+pub(super) struct Paragraph {
+    start: usize,
+    end: usize,
+    pub(super) chars: usize,
+    /// Characters of pieces of text in links, their outer blanks included.
+    pub(super) link_chars: usize,
+    pub(super) is_heading: bool,
+}
+
+/// The paragraphs of a page in order. Reused from page to page.
+#[derive(Default)]
+pub(super) struct Paragraphs {
+    pub(super) list: Vec<Paragraph>,
+    buffer: String,
+    current: Paragraph,
+    /// White space that is due before the next character.
+    space: Option<char>,
+}
+
+/// Where a page's text is when its elements are walked.
+#[derive(Default)]
+struct State {
+    headings: u32,
+    in_link: bool,
+    after_break: bool,
+}
+
+impl Paragraphs {
+    pub(super) fn text(&self, paragraph: &Paragraph) -> &str {
+        self.buffer.get(paragraph.start..paragraph.end).unwrap_or("")
+    }
+
+    /// Reads a page.
+    pub(super) fn read(&mut self, dom: &Dom, page: &str) {
+        self.list.clear();
+        self.list.shrink_to(1 << 20);
+        self.buffer.clear();
+        self.buffer.shrink_to(16 << 20);
+        let mut state = State::default();
+        self.begin(&state);
+        let mut node = dom.body;
+        loop {
+            let here = dom.node(node);
+            let mut enters = false;
+            match here.kind {
+                Kind::Text => {
+                    self.push(dom.text(page, node), &mut state);
+                }
+                Kind::Html | Kind::Svg | Kind::MathMl => {
+                    enters = !is_killed(here.tag);
+                    if enters {
+                        self.start(here.tag, &mut state);
+                        if here.first_child == NONE {
+                            enters = false;
+                            self.end(here.tag, &mut state);
+                        }
+                    }
+                }
+                Kind::Comment | Kind::Root => {}
+            }
+            if enters {
+                node = here.first_child;
+                continue;
+            }
+            let Some(next) = self.next(dom, node, &mut state) else { break };
+            node = next;
+        }
+        self.begin(&state);
+    }
+
+    /// The node after this one's subtree, ending what ends before it.
+    fn next(&mut self, dom: &Dom, mut node: NodeId, state: &mut State) -> Option<NodeId> {
+        loop {
+            if node == dom.body {
+                return None;
+            }
+            let here = dom.node(node);
+            if here.next != NONE {
+                return Some(here.next);
+            }
+            node = here.parent;
+            self.end(dom.node(node).tag, state);
+        }
+    }
+
+    fn start(&mut self, tag: Tag, state: &mut State) {
+        state.headings += u32::from(tag.is_heading());
+        if is_paragraph(tag) || (tag == Tag::BR && state.after_break) {
+            self.begin(state);
+            return;
+        }
+        state.after_break = tag == Tag::BR;
+        match tag {
+            Tag::BR => self.add_space(' '),
+            Tag::A => state.in_link = true,
+            _ => {}
+        }
+    }
+
+    fn end(&mut self, tag: Tag, state: &mut State) {
+        state.headings -= u32::from(tag.is_heading());
+        if is_paragraph(tag) {
+            self.begin(state);
+        }
+        if tag == Tag::A {
+            state.in_link = false;
+        }
+    }
+
+    /// Ends the current paragraph and begins another.
+    fn begin(&mut self, state: &State) {
+        if self.current.chars > 0 {
+            self.current.end = self.buffer.len();
+            self.list.push(self.current);
+        }
+        self.space = None;
+        let start = self.buffer.len();
+        self.current = Paragraph { start, is_heading: state.headings > 0, ..Paragraph::default() };
+    }
+
+    fn add_space(&mut self, space: char) {
+        if self.space != Some('\n') {
+            self.space = Some(space);
+        }
+    }
+
+    /// Adds a piece of text, runs of white space as one blank or, with a line feed in them, as that.
+    fn push(&mut self, text: &str, state: &mut State) {
+        if text.chars().all(is_space) {
+            return;
+        }
+        state.after_break = false;
+        let mut chars = 0;
+        let mut in_space = false;
+        for char in text.chars() {
+            if is_space(char) {
+                chars += usize::from(!in_space);
+                in_space = true;
+                self.add_space(if matches!(char, '\n' | '\r') { '\n' } else { ' ' });
+                continue;
+            }
+            in_space = false;
+            chars += 1;
+            if let Some(space) = self.space.take()
+                && self.current.chars > 0
+            {
+                self.buffer.push(space);
+                self.current.chars += 1;
+            }
+            self.buffer.push(char);
+            self.current.chars += 1;
+        }
+        if state.in_link {
+            self.current.link_chars += chars;
+        }
+    }
+}
+
+/// White space as Python's `str.isspace` has it.
+fn is_space(char: char) -> bool {
+    char.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&char)
+}
+
+/// What jusText removes before it looks at the page.
+fn is_killed(tag: Tag) -> bool {
+    matches!(
+        tag,
+        Tag::SCRIPT
+            | Tag::STYLE
+            | Tag::HEAD
+            | Tag::BUTTON
+            | Tag::INPUT
+            | Tag::SELECT
+            | Tag::TEXTAREA
+            | Tag::APPLET
+            | Tag::IFRAME
+            | Tag::TEMPLATE
+    )
+}
+
+/// Elements that begin and end a paragraph.
+fn is_paragraph(tag: Tag) -> bool {
+    matches!(
+        tag,
+        Tag::BODY
+            | Tag::BLOCKQUOTE
+            | Tag::CAPTION
+            | Tag::CENTER
+            | Tag::COL
+            | Tag::COLGROUP
+            | Tag::DD
+            | Tag::DIV
+            | Tag::DL
+            | Tag::DT
+            | Tag::FIELDSET
+            | Tag::LEGEND
+            | Tag::OPTGROUP
+            | Tag::OPTION
+            | Tag::P
+            | Tag::PRE
+            | Tag::TABLE
+            | Tag::TD
+            | Tag::TFOOT
+            | Tag::TH
+            | Tag::THEAD
+            | Tag::TR
+            | Tag::UL
+            | Tag::LI
+    ) || tag.is_heading()
+}

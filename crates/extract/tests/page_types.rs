@@ -1,0 +1,263 @@
+//! The extractor `main` on pages made like those of widely used templates: what has to be in the text, and what not.
+
+use gristmill_extract::{Algorithm, Extractor, Format, MainOptions};
+
+const PROSE: [&str; 4] = [
+    "The mill had stood by the river for three hundred years, and nobody could remember who had built it first.",
+    "When the water was low in summer, the miller repaired the wheel, dressed the stones and oiled the bearings.",
+    "Farmers came from as far as the coast, because the flour was finer there than in any of the towns nearby.",
+    "After the war the wheel stopped for good; today it drives a small generator, and the house is a museum.",
+];
+
+fn extract(options: MainOptions, page: &str) -> String {
+    Extractor::with(vec![Algorithm::Main(options)]).expect("options").extract(page).expect("text")
+}
+
+fn check(page: &str, wanted: &[&str], unwanted: &[&str]) {
+    let text = extract(MainOptions::default(), page);
+    for part in wanted {
+        assert!(text.contains(part), "without {part:?}:\n{text}");
+    }
+    for part in unwanted {
+        assert!(!text.contains(part), "with {part:?}:\n{text}");
+    }
+}
+
+fn frame(main: &str) -> String {
+    format!(
+        "<!doctype html><title>T</title><body class='home with-sidebar'>
+        <div id=cookie-banner><p>We use cookies to improve your visit, to measure our audience, and for advertising.</p>
+        <button>Accept</button></div>
+        <header class=site-header><a href=/>Mill News</a><nav><ul><li><a href=/a>World</a><li><a href=/b>Sport</a></ul></nav></header>
+        <div class=breadcrumbs><a href=/>Home</a> » <a href=/m>Mills</a></div>
+        {main}
+        <div class=sidebar><h3>Popular</h3><ul><li><a href=/1>Ten mills to see before you die</a><li><a href=/2>A day on the river</a></ul></div>
+        <footer><p>© 2024 Mill News. All rights reserved. Read our privacy policy.</p></footer>"
+    )
+}
+
+#[test]
+fn article() {
+    let [a, b, c, d] = PROSE;
+    let page = frame(&format!(
+        "<article class='post tag-mills category-news'><h1>The last mill</h1><p class=byline>By Ann Miller, 3 May 2024</p>
+        <div class=share-buttons><a href=f>Facebook</a> <a href=t>Twitter</a></div>
+        <div class=entry-content><p>{a}</p><figure><img src=i><figcaption>The mill in 1910. Photo: City archive.</figcaption></figure>
+        <p>{b}</p><p><strong>Read more: <a href=/x>How stones are dressed</a></strong></p>
+        <h2>Decline</h2><p>{c}</p><blockquote class=twitter-tweet><p>What a lovely old mill this is, isn't it?</p></blockquote>
+        <ul><li>Built in 1710</li><li>Closed in 1951</li></ul><p>{d}</p>
+        <div class=newsletter-signup><h3>Newsletter</h3><p>Get the best of Mill News in your inbox every morning.</p></div></div>
+        <section class=related-posts><h2>Related</h2><ul><li><a href=/y>Windmills of the north</a></ul></section>
+        <div id=comments><h2>2 comments</h2><p>What a nice article, I have been there many times myself.</p><p>So have I, it is lovely.</p></div>
+        </article>"
+    ));
+    check(
+        &page,
+        &[a, b, "Decline", c, "What a lovely old mill", "- Built in 1710\n- Closed in 1951", d],
+        &[
+            "cookies",
+            "World",
+            "Facebook",
+            "Read more",
+            "Newsletter",
+            "inbox",
+            "Related",
+            "Windmills of",
+            "nice article",
+            "Popular",
+            "privacy",
+            "City archive",
+        ],
+    );
+    let with_comments = extract(MainOptions { comments: true, ..MainOptions::default() }, &page);
+    assert!(with_comments.contains("What a nice article"), "{with_comments}");
+}
+
+#[test]
+fn forum_thread() {
+    let posts: String = PROSE
+        .iter()
+        .enumerate()
+        .map(|(at, text)| {
+            format!(
+                "<div class='post bg1' id=p{at}><dl class=postprofile><dt><a href=/u{at}>user{at}</a></dt><dd>Posts: 12</dd><dd>Joined: 2019</dd></dl>
+                <div class=postbody><h3><a href=#p{at}>Re: Old mills</a></h3><p class=author>by <a href=/u{at}>user{at}</a> » 3 May 2024</p>
+                <div class=content>{text}<br><br>It says so here.</div><div class=signature>Life is a mill</div></div></div>"
+            )
+        })
+        .collect();
+    let page = frame(&format!(
+        "<div id=page-body><h2><a href=/t>Old mills</a></h2><div class=pagination>Page 1 of 3 <a href=2>2</a> <a href=3>3</a></div>{posts}</div>"
+    ));
+    check(&page, &PROSE, &["Posts: 12", "Page 1 of", "Popular", "Life is a mill"]);
+}
+
+#[test]
+fn comments_that_are_the_page() {
+    let comments: String = PROSE
+        .iter()
+        .map(|text| format!("<tr class=comment><td><span class=commtext>{text}</span></td></tr>"))
+        .collect();
+    check(&frame(&format!("<table class=comment-tree>{comments}</table>")), &PROSE, &["Popular", "World"]);
+}
+
+#[test]
+fn question_with_answers() {
+    let [a, b, c, _] = PROSE;
+    let page = frame(&format!(
+        "<main id=content><div itemscope itemtype='https://schema.org/QAPage'><h1>How do I dress a millstone?</h1>
+        <div class=question><div class=votecell><span class=vote-count>12</span></div><div class='s-prose js-post-body'><p>{a}</p><pre><code>fn main() {{\n    grind();\n}}</code></pre></div>
+        <div class='post-taglist'><a href=/t1>mill</a> <a href=/t2>stone</a></div></div>
+        <h2>2 Answers</h2>
+        <div class=answer itemtype='https://schema.org/Answer' itemscope><div class='s-prose'><p>{b}</p></div><div class=user-info>answered May 3 by <a href=/u>Ann</a></div></div>
+        <div class=answer itemtype='https://schema.org/Answer' itemscope><div class='s-prose'><p>{c}</p></div></div></div></main>"
+    ));
+    check(&page, &["How do I dress", a, b, c, "fn main() {\n    grind();\n}"], &["Popular", "stone\n"]);
+}
+
+#[test]
+fn product() {
+    let [a, b, ..] = PROSE;
+    let page = frame(&format!(
+        "<main><div class=product><h1 class=product-title>Hand mill M1</h1><p class=price>€ 249.00</p>
+        <div class=product-short-description><p>{a}</p></div><form class=cart><input type=number value=1><button>Add to cart</button></form>
+        <div class=tabs><h2>Description</h2><p>{b}</p><ul><li>Steel burrs</li><li>Weight 2.4 kg</li></ul>
+        <table><tr><th>Height</th><td>30 cm</td></tr><tr><th>Colour</th><td>black</td></tr></table></div></div>
+        <section class='related products'><h2>You may also like</h2><ul><li><a href=/m2><h3>Hand mill M2</h3><span>€ 299.00</span></a></ul></section></main>"
+    ));
+    check(
+        &page,
+        &["Hand mill M1", a, b, "- Steel burrs\n- Weight 2.4 kg", "Height | 30 cm\nColour | black"],
+        &["Add to cart", "You may also like", "Hand mill M2", "Popular"],
+    );
+}
+
+#[test]
+fn listing() {
+    let cards: String = (1..9)
+        .map(|at| {
+            format!(
+                "<li class=product-card><a href=/p{at}><h3>Hand mill number {at}</h3></a><p>Grinds up to {at} kilos an hour.</p><span class=price>€ {at}99</span></li>"
+            )
+        })
+        .collect();
+    let page = frame(&format!(
+        "<main><h1>Hand mills</h1><p>All our hand mills at a glance.</p><ul class=products>{cards}</ul><nav class=pagination><a href=2>Next</a></nav></main>"
+    ));
+    check(
+        &page,
+        &["Hand mills", "All our hand mills", "Hand mill number 1", "Grinds up to 8 kilos", "€ 899"],
+        &["Next", "Popular", "World"],
+    );
+}
+
+#[test]
+fn blog_index() {
+    let posts: String = PROSE
+        .iter()
+        .enumerate()
+        .map(|(at, text)| {
+            format!("<article class=post><h2 class=entry-title><a href=/{at}>Post number {at}</a></h2><div class=entry-summary><p>{text}</p><a class=more-link href=/{at}>Continue reading</a></div></article>")
+        })
+        .collect();
+    let page = frame(&format!("<main class=site-main>{posts}</main>"));
+    check(&page, &[PROSE[0], PROSE[3], "Post number 0", "Post number 3"], &["Popular", "World"]);
+}
+
+#[test]
+fn documentation() {
+    let [a, b, ..] = PROSE;
+    let page = frame(&format!(
+        "<div class=document><div class=sphinxsidebar><ul><li><a href=a>Intro</a><li><a href=b>API</a></ul></div><div class=body role=main>
+        <section id=mill><h1>mill<a class=headerlink href=#mill>¶</a></h1><p>{a}</p>
+        <div class='highlight-python notranslate'><div class=highlight><table><tr><td class=linenos><div class=linenodiv><pre>1\n2</pre></div></td><td class=code><pre><span>def</span> grind(x):\n    <span>return</span> x\n</pre></td></tr></table></div></div>
+        <div class='admonition note'><p class=admonition-title>Note</p><p>{b}</p></div>
+        <dl><dt><code>grind</code>(<em>x</em>)</dt><dd><p>Grinds x.</p></dd></dl>
+        <p>See also <a class='reference internal' href=x><code>functools.partial()</code></a>, which is of use here, too.</p></section></div></div>"
+    ));
+    check(
+        &page,
+        &[
+            "mill\n",
+            a,
+            "def grind(x):\n    return x",
+            "Note",
+            b,
+            "grind(x)\nGrinds x.",
+            "functools.partial()",
+        ],
+        &["Intro", "¶", "1\n2"],
+    );
+}
+
+#[test]
+fn old_layout_in_tables() {
+    let [a, b, c, d] = PROSE;
+    let page = format!(
+        "<html><body bgcolor=white><table width=100%><tr><td colspan=2><a href=/>Home</a> | <a href=/a>About</a> | <a href=/b>Links</a></td></tr>
+        <tr><td width=120><font size=1><a href=1>One</a><br><a href=2>Two</a><br><a href=3>Three</a></font></td>
+        <td><font size=4><b>The mill</b></font><br><br>{a}<br><br>{b}<br><br>{c} {d}</td></tr></table>"
+    );
+    check(&page, &[a, b, c, d], &["About", "Three", " | "]);
+}
+
+#[test]
+fn other_scripts() {
+    let text = "水车是一种古老的机械，利用水流的力量来磨面。几百年来，它一直是村庄里最重要的建筑，人们从很远的地方赶来。";
+    let page = frame(&format!("<div class=article><h1>水车</h1><p>{text}</p><p>{text}夏天。</p></div>"));
+    check(&page, &[text, "夏天。"], &["Popular", "World"]);
+    let text = "كانت الطاحونة تقف بجانب النهر منذ ثلاثمئة عام، ولم يكن أحد يتذكر من بناها؟ واليوم هي متحف صغير يزوره الناس.";
+    check(
+        &frame(&format!("<div class=article dir=rtl><p>{text}</p><p>{text} نعم.</p></div>")),
+        &[text],
+        &["Popular"],
+    );
+}
+
+#[test]
+fn formulas() {
+    let [a, ..] = PROSE;
+    let page = frame(&format!(
+        "<article><p>{a} The energy is <span class=katex><span class=katex-mathml><math><semantics><mrow><mi>E</mi></mrow><annotation encoding='application/x-tex'>E = mc^2</annotation></semantics></math></span><span class=katex-html aria-hidden=true>E=mc2</span></span>, that is
+        <script type='math/tex; mode=display'>\\int_0^1 x\\,dx</script><span class=mwe-math-element><span style='display: none;'><math alttext='{{\\displaystyle a^{{2}}}}'><mi>a</mi></math></span><img class=mwe-math-fallback-image-inline alt='{{\\displaystyle a^{{2}}}}'></span>
+        or 10<sup>6</sup> times <img class=latex alt='x_1'> and <math><mi>y</mi><mo>=</mo><mn>1</mn></math>.<sup class=reference><a href=#1>[1]</a></sup></p></article>"
+    ));
+    check(
+        &page,
+        &["$E = mc^2$", "$$\\int_0^1 x\\,dx$$", "$a^{2}$", "10^6 times", "$x_1$", "$y = 1$"],
+        &["mc2", "[1]", "displaystyle"],
+    );
+}
+
+#[test]
+fn markdown() {
+    let [a, b, c, _] = PROSE;
+    let page = frame(&format!(
+        "<article><h1>Mills</h1><p>{a} <b>Bold <i>and italic</i></b> and <code>code</code>, a <a href='/x'>link</a>.</p><h2>List</h2><p>{b}</p>
+        <ol start=3><li>Three<ul><li>Inner</li></ul></li><li><p>Four</p><p>More</p></li></ol><blockquote><p>{c}</p></blockquote>
+        <pre class='lang-rust'>let a = \"```\";\n  b</pre><table><caption>C</caption><tr><th>A</th><th>B</th></tr><tr><td>1|2</td><td></td></tr><tr><td>3</td><td><b>4</b></td></tr></table></article>"
+    ));
+    let markdown = MainOptions { format: Format::Markdown, ..MainOptions::default() };
+    let expected = format!(
+        "# Mills\n\n{a} **Bold *and italic*** and `code`, a link.\n\n## List\n\n{b}\n\n3. Three\n  - Inner\n4. Four\n   More\n\n> {c}\n\n````rust\nlet a = \"```\";\n  b\n````\n\nC\n| A | B |\n| --- | --- |\n| 1\\|2 | |\n| 3 | **4** |"
+    );
+    assert_eq!(extract(markdown.clone(), &page), expected);
+    assert!(extract(MainOptions { links: true, ..markdown }, &page).contains("a [link](/x)."));
+}
+
+#[test]
+fn next_to_nothing() {
+    check("<p>Short.", &["Short."], &[]);
+    check("", &[], &[]);
+    check("<frameset><frame>", &[], &[]);
+    check(
+        "<div class=sidebar><p>All that this page has to say is in a box that is called sidebar.",
+        &["All that this page"],
+        &[],
+    );
+    check(
+        "<div style='display:none'><p>Everything here is shown by a script, they say, and it is the whole page.",
+        &["Everything here"],
+        &[],
+    );
+}
