@@ -59,16 +59,6 @@ impl Job {
         let json = zstd::decode_all(&packed[..]).map_err(|e| self.unreadable(&path, &e.to_string()))?;
         serde_json::from_slice(&json).map_err(|e| self.unreadable(&path, &e.to_string()))
     }
-
-    /// The part of the input that one task of the first stage reads. Who asks for many reads them by the page.
-    pub async fn inputs(&self, plan: &Plan, task: u64) -> Result<Vec<Slice>, JobError> {
-        let (page, place) = (task / INPUTS_PAGE, (task % INPUTS_PAGE) as usize);
-        let mut inputs = self.inputs_page(plan, page).await?;
-        if place < inputs.len() {
-            return Ok(inputs.swap_remove(place));
-        }
-        Err(self.unreadable(&page_path(plan, page), &format!("it holds no task {task}")))
-    }
 }
 
 fn page_path(plan: &Plan, page: u64) -> String {
@@ -108,7 +98,7 @@ mod tests {
         let input = |n: u64| Input {
             uri: format!("/in/{n}.jsonl"),
             name: format!("{n}.jsonl"),
-            size: 100,
+            size: 100 << 10,
             tag: tag.to_owned(),
             format: Format::Jsonl,
             compression: Compression::None,
@@ -117,7 +107,7 @@ mod tests {
     }
 
     fn planned(listing: &Listing) -> Plan {
-        let recipe = Recipe::parse("name: x\nsteps: []\ntasks: {size: 60B}\n", &[]).expect("recipe");
+        let recipe = Recipe::parse("name: x\nsteps: []\ntasks: {size: 64KiB}\n", &[]).expect("recipe");
         plan("j", &recipe, listing, BTreeMap::new()).expect("plans")
     }
 
@@ -142,11 +132,9 @@ mod tests {
             tasks.extend(job.inputs_page(&first, page).await.expect("reads"));
         }
         let expected: Vec<Vec<Slice>> =
-            cut_input(seen.iter().expect("memory"), 60).collect::<Result<_, _>>().expect("memory");
+            cut_input(seen.iter().expect("memory"), 64 << 10).collect::<Result<_, _>>().expect("memory");
         assert_eq!(tasks, expected);
-        assert_eq!(job.inputs(&first, 999).await.expect("reads"), expected[999]);
-        let beyond = job.inputs(&first, 1000).await.expect_err("there is none");
-        assert!(beyond.to_string().contains("no task 1000"), "{beyond}");
-        assert!(job.inputs(&first, 1024).await.is_err());
+        let beyond = job.inputs_page(&first, 4).await.expect_err("there is none");
+        assert!(beyond.to_string().contains("000004.json.zst: not found"), "{beyond}");
     }
 }

@@ -390,7 +390,7 @@ mod tests {
             .collect();
         let planned = |files: Vec<Input>| {
             let listing = Listing::new(files).expect("fits in memory");
-            plan("j", &recipe("name: x\nsteps: []\ntasks: {size: 50KiB}\n"), &listing, BTreeMap::new())
+            plan("j", &recipe("name: x\nsteps: []\ntasks: {size: 64KiB}\n"), &listing, BTreeMap::new())
         };
         let mut turned = files.clone();
         turned.reverse();
