@@ -11,7 +11,7 @@ use std::process::{Command, Output};
 
 /// The texts that the recipe's faults look for, and what becomes of the documents that hold them.
 const FAULTS: [(&str, &str); 4] =
-    [("abort", "SIGABRT"), ("hang", "took more than 1 s"), ("exhaust", "SIGABRT"), ("overflow", "SIGABRT")];
+    [("abort", "SIGABRT"), ("hang", "took more than 3 s"), ("exhaust", "SIGABRT"), ("overflow", "SIGABRT")];
 
 const RECIPE: &str = "\
 name: poison
@@ -19,13 +19,13 @@ input: [in/]
 steps:
 - fault_injection: {abort: must abort, hang: must hang, exhaust: must exhaust, overflow: must overflow, panic: must panic}
 tasks: {size: 64KiB}
-limits: {document_time: 1, line: 1GiB}
+limits: {document_time: 3, line: 1GiB}
 output: {path: out, format: jsonl}
 ";
 
 /// KiB of memory that the program may have: enough for its work, not for the line of the poison file.
-const MEMORY_KIB: u64 = 768 << 10;
-const LONG_LINE: usize = 600 << 20;
+const MEMORY_KIB: u64 = 512 << 10;
+const LONG_LINE: usize = 300 << 20;
 
 /// Ten files of a hundred documents, one fault in every second file, and a file whose one line does not fit the memory.
 fn corpus(folder: &Path) {
@@ -124,8 +124,10 @@ fn exactly_the_poison_is_broken_and_the_rest_goes_on() {
         assert_eq!(large.len(), 1, "{problems:?}");
         assert_eq!(large[0]["reason"], "poison");
         assert_eq!(problems.len(), 6, "{problems:?}");
-        // Whoever finds the poison says the same of it.
-        assert_eq!(*before.get_or_insert_with(|| problems.clone()), problems);
+        // Whoever finds the poison finds the same; whether a file's reading ends by time or by memory may differ.
+        let found: Vec<Value> =
+            problems.iter().map(|p| json!([p["source"], p["offset"], p["id"], p["reason"]])).collect();
+        assert_eq!(*before.get_or_insert_with(|| found.clone()), found);
     }
 }
 

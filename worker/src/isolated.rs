@@ -3,8 +3,8 @@
 //! ```text
 //! worker                                     child: `gristmill attempt`
 //!   spec, one line of JSON        stdin ──▶    an end of file here means that the worker is gone: exit
-//!   reads what is in hand     ◀── stdout      an unlinked file, not a pipe: first the slot ([`crate::hand`]), noted
-//!   reads the answer          ◀──             before each document, then, at [`SLOT_BYTES`], the answer
+//!   reads what is in hand     ◀── stdout      an unlinked file, not a pipe: first the slot (hand.rs), noted
+//!   reads the answer          ◀──             before each document, then, at a fixed place, the answer
 //!   SIGTERM: stop              ──▶             a checkpoint where it is worth it, then the answer "stopped"
 //! ```
 //!

@@ -5,13 +5,14 @@ use crate::isolated::{self, Spec};
 use crate::open_job::Jobs;
 use crate::task::{Attempt, TaskRef, add_poison};
 use crate::watch::{Abandoned, Ended, on_thread};
-use crate::{OpenJob, TaskError, TaskErrorKind, Worker};
+use crate::{OpenJob, STOP_WITHIN, TaskError, TaskErrorKind, Worker};
 use gristmill_job::{AttemptFailure, Checkpoint, Job, JobError, Place, Poison};
 use gristmill_queue::{Failure, Hold, Lease};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
+use tokio::time::Instant;
 
 /// How long one claim waits before the lane looks at `stop` again.
 const CLAIM_WAIT: Duration = Duration::from_secs(2);
@@ -140,32 +141,53 @@ impl Progress {
 
 /// Works on a task while its lease holds. A lost lease or a stop is passed on to the attempt.
 async fn hold(shared: &Shared, lease: &Lease, mut stop: watch::Receiver<bool>) -> Result<(), TaskError> {
-    let (order, orders) = watch::channel(if *stop.borrow() { Order::Stop } else { Order::GoOn });
+    let stopping = *stop.borrow_and_update();
+    let (order, orders) = watch::channel(if stopping { Order::Stop } else { Order::GoOn });
     let progress = Progress::default();
     let attempts = attempts(shared, lease, orders, &progress);
-    tokio::pin!(attempts);
-    let mut beat = tokio::time::interval(shared.worker.heartbeat);
-    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    // Beside the attempt, so that a queue that does not answer holds nothing up.
+    let lost = keep(&shared.worker, lease, &progress);
+    tokio::pin!(attempts, lost);
+    let mut deadline = stopping.then(ending);
+    let mut held = true;
     loop {
         tokio::select! {
             result = &mut attempts => return result,
-            _ = beat.tick() => {
-                // Polled beside the attempt, so that a queue that does not answer holds nothing up.
-                let beaten = shared.worker.consumer.heartbeat(lease, Some(progress.json()));
-                let beaten = tokio::select! {
-                    result = &mut attempts => return result,
-                    beaten = beaten => beaten,
-                };
-                match beaten {
-                    Ok(Hold::Held) => {}
-                    Ok(Hold::Lost | Hold::Cancelled) => { order.send_replace(Order::Drop); }
-                    Err(error) => tracing::warn!("cannot keep task {}: {error}", lease.task.id),
-                }
+            () = &mut lost, if held => {
+                held = false;
+                order.send_replace(Order::Drop);
             }
-            Ok(()) = stop.changed() => {
-                order.send_modify(|order| *order = Order::Stop.max(*order));
-            }
+            Ok(()) = stop.changed() => order.send_modify(|order| *order = Order::Stop.max(*order)),
+            // The store does not answer, or a process does not die. Nothing is committed: that would have come after.
+            () = at(deadline) => return Err(TaskError::stopped()),
         }
+        deadline.get_or_insert_with(ending);
+    }
+}
+
+/// Says that the holder is alive, until the lease is lost.
+async fn keep(worker: &Worker, lease: &Lease, progress: &Progress) {
+    let mut beat = tokio::time::interval(worker.heartbeat);
+    beat.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
+    loop {
+        beat.tick().await;
+        match worker.consumer.heartbeat(lease, Some(progress.json())).await {
+            Ok(Hold::Held) => {}
+            Ok(Hold::Lost | Hold::Cancelled) => return,
+            Err(error) => tracing::warn!("cannot keep task {}: {error}", lease.task.id),
+        }
+    }
+}
+
+/// When an attempt that is told to end now is given up: it has its own patience, which is a little shorter.
+fn ending() -> Instant {
+    Instant::now() + STOP_WITHIN + Duration::from_secs(1)
+}
+
+async fn at(deadline: Option<Instant>) {
+    match deadline {
+        Some(deadline) => tokio::time::sleep_until(deadline).await,
+        None => std::future::pending().await,
     }
 }
 

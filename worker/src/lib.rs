@@ -5,7 +5,7 @@
 //! without a record is an orphan, and the task is somebody else's once its lease has run out. Long map tasks go on from
 //! the last checkpoint then.
 //!
-//! A document costs at most itself. One that hangs is left behind with its thread ([`watch`]); one that kills the process is
+//! A document costs at most itself. One that hangs is left behind with its thread (`watch.rs`); one that kills the process is
 //! found by making the next attempt in a process of its own ([`isolated`]). Either is noted as poison, counted as
 //! broken, and the rest of its task goes on.
 //!

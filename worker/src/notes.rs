@@ -4,7 +4,7 @@
 //! next worker, which makes those attempts in processes of their own.
 //!
 //! The file is first a list in JSON, the suspects that the supervisor hands over. The worker takes them and begins anew: eight
-//! bytes to know it by, the number of attempts that came to an end as a little-endian `u64`, then a field of [`FIELD`]
+//! bytes to know it by, the number of attempts that came to an end as a little-endian `u64`, then a field of 1,024
 //! bytes for each lane, its task's id or zeros.
 
 use std::collections::BTreeSet;

@@ -3,7 +3,7 @@
 //! A thread that hangs in a document cannot be killed. It is left behind: told to drop everything should it ever come
 //! back, and counted, since it burns a core. What it had in hand is poison, and the attempt begins again without it.
 
-use crate::hand::{Doing, Held, Order};
+use crate::hand::{Doing, Hand, Held, Order};
 use crate::task::{self, Attempt};
 use crate::{STOP_WITHIN, TaskError};
 use gristmill_job::{Poison, TaskRecord};
@@ -41,8 +41,8 @@ pub(crate) async fn on_thread(
     if let Err(error) = spawned {
         return Ended::Failed(error.into());
     }
+    let _left = Left(Arc::clone(&hand));
     let leave = |done: oneshot::Receiver<_>| {
-        hand.tell(Order::Drop);
         abandoned.fetch_add(1, Ordering::Relaxed);
         let abandoned = Arc::clone(abandoned);
         tokio::spawn(async move {
@@ -90,6 +90,15 @@ pub(crate) async fn on_thread(
                 }
             }
         }
+    }
+}
+
+/// Nobody waits for the thread any more: should it still run, it must write nothing.
+struct Left(Arc<Hand>);
+
+impl Drop for Left {
+    fn drop(&mut self) {
+        self.0.tell(Order::Drop);
     }
 }
 
