@@ -13,12 +13,18 @@ pub(crate) fn prefetch<T>(items: &[T]) {
     #[cfg(target_arch = "x86_64")]
     {
         use std::arch::x86_64::{_MM_HINT_T0, _mm_prefetch};
-        let bytes = size_of_val(items);
-        let start = items.as_ptr().cast::<i8>();
-        for at in (0..bytes).step_by(CACHE_LINE).chain(bytes.checked_sub(1)) {
-            // SAFETY: the address lies within the slice; the instruction reads nothing that the program sees.
-            unsafe { _mm_prefetch::<_MM_HINT_T0>(start.add(at)) };
+        let fetch = |address: *const i8| {
+            // SAFETY: the instruction reads nothing that the program sees, and no address is wrong for it.
+            unsafe { _mm_prefetch::<_MM_HINT_T0>(address) };
+        };
+        let std::ops::Range { start, end } = items.as_ptr_range();
+        let (mut at, end) = (start.cast::<i8>(), end.cast::<i8>());
+        while at < end {
+            fetch(at);
+            at = at.wrapping_add(CACHE_LINE);
         }
+        // The last line, where the items do not start at one.
+        fetch(end.wrapping_sub(1));
     }
     #[cfg(not(target_arch = "x86_64"))]
     let _ = (items, CACHE_LINE);
