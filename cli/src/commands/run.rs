@@ -1,18 +1,22 @@
 //! `gristmill run RECIPE`: coordinator and workers in one process, a queue in memory, files in place of S3.
 
+use crate::config::Span;
+use crate::display::Display;
 use crate::failure::{Failure, Outcome};
-use crate::progress::Display;
 use crate::request::{ModelArgs, RecipeArgs, parse_uri, runtime, stores};
+use crate::service::stop_signal;
+use crate::supervise;
 use anyhow::{Context as _, anyhow};
-use gristmill_coordinator::{Drive, Prepared, View, prepare};
-use gristmill_job::{Job, Manifest};
+use gristmill_coordinator::{Allow, DriveError, Driver, End, Engine, JobView, prepare, publish};
+use gristmill_job::{Job, JobEvent, JobLog, JobState, LogEntry, Manifest, Plan, job_id};
 use gristmill_pipeline::Recipe;
-use gristmill_queue::{MemoryQueue, Settings, TokioClock};
-use gristmill_storage::{Created, Kind, Store, Stores, Uri};
-use gristmill_worker::{Progress, Worker};
+use gristmill_queue::{MemoryQueue, Priority, Settings, TokioClock};
+use gristmill_storage::{Kind, Stores, Uri};
+use gristmill_worker::Worker;
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 use tokio::sync::watch;
 
 #[derive(clap::Args)]
@@ -33,6 +37,9 @@ pub(crate) struct Args {
     /// Where sorted runs are spilled
     #[arg(long, value_name = "DIR", env = "TMPDIR", default_value = "/tmp")]
     scratch: PathBuf,
+    /// How often a long task notes how far it is, so that a killed run goes on from there
+    #[arg(long, value_name = "TIME", env = "GRISTMILL_CHECKPOINT_EVERY", default_value = "60s")]
+    checkpoint_every: Span,
     /// Print nothing while the job runs
     #[arg(long, short)]
     quiet: bool,
@@ -44,6 +51,12 @@ pub(crate) fn default_lanes() -> usize {
     std::thread::available_parallelism().map_or(1, usize::from)
 }
 
+/// How often attempts say how far they are: the display shows it.
+const HEARTBEAT: Duration = Duration::from_millis(500);
+/// How often, and how long after each other, a job goes on whose storage does not answer.
+const TRIES: u32 = 5;
+const TRY_AGAIN_AFTER: Duration = Duration::from_secs(10);
+
 /// Below the output, where a job on one machine keeps its objects.
 const WORKSPACE: &str = "_gristmill";
 
@@ -54,23 +67,36 @@ pub(crate) fn run(args: Args) -> Outcome {
         Failure::Request(anyhow!("the recipe names no output; add `output: {{path: …}}` or give --output"))
     })?;
     let output = parse_uri(output)?;
-    runtime()?.block_on(run_job(&args, recipe, output))
+    supervise::guard();
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(run_job(&args, recipe, output));
+    // Threads that hang in a document are left to the system.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn run_job(args: &Args, recipe: Recipe, output: Uri) -> Outcome {
     let stores = stores();
     let resolver = args.models.resolver(&stores);
-    let prepared = prepare(&stores, &resolver, &recipe).await.map_err(Failure::request)?;
+    let id = job_id(&recipe, &[]);
+    let prepared = prepare(&stores, &resolver, &recipe, &id, &Allow::everything(), &args.scratch)
+        .await
+        .map_err(Failure::request)?;
     let workspace = output.join(WORKSPACE).map_err(Failure::request)?;
-    let (store, prefix) = stores.open(&output).map_err(Failure::request)?;
-    let place = Place { store, prefix, output };
+    let place = Place { inner: publish::Place::open(&stores, &output).map_err(Failure::request)?, output };
     if args.overwrite {
         place.clear().await.context("cannot clear the output").map_err(Failure::Job)?;
     }
-    let job = Job::open(&stores, &workspace, &prepared.plan.job).map_err(Failure::request)?;
+    let job = Job::open(&stores, &workspace, &id).map_err(Failure::request)?;
     place.check(&job).await?;
-    if job.is_done().await.map_err(Failure::job)? {
-        eprintln!("job {} is done; --overwrite runs it again", job.id);
+    if let Some(begun) = job.plan().await.map_err(Failure::job)? {
+        begun.same_request(&prepared.plan).map_err(|why| Failure::Request(anyhow!(why)))?;
+        if !args.quiet && job.log().await.map_err(Failure::job)?.state != JobState::Done {
+            eprintln!("job {id} was begun before: going on where it stands");
+        }
+    }
+    if job.log().await.map_err(Failure::job)?.state == JobState::Done {
+        eprintln!("job {id} is done; --overwrite runs it again");
         if !args.keep_intermediate {
             // The run that finished it may have been killed before it cleaned up.
             job.clear_data().await.map_err(Failure::job)?;
@@ -78,86 +104,126 @@ async fn run_job(args: &Args, recipe: Recipe, output: Uri) -> Outcome {
         let manifest = place.manifest().await.map_err(Failure::Job)?;
         return summary(&manifest, &place.output).map_err(Failure::job);
     }
-    let created = job.submit(&prepared.plan, &prepared.inputs).await;
-    let created = created.context("cannot write the plan").map_err(Failure::Job)?;
-    if created == Created::Exists && !args.quiet {
-        eprintln!("job {} was begun before: going on where it stands", job.id);
+    let submitted = job.submit(&prepared.plan, &prepared.listing).await;
+    submitted.context("cannot write the plan").map_err(Failure::Job)?;
+    for stage in 0..prepared.plan.stages.len() {
+        // What failed in an earlier run is tried again in this one.
+        job.forget_failed(stage).await.map_err(Failure::job)?;
     }
-    let manifest = work(args, recipe, prepared, job, stores, workspace, &place).await?;
+    let manifest = work(args, recipe, prepared.plan, job, stores, workspace, &place).await?;
     summary(&manifest, &place.output).map_err(Failure::job)
 }
 
 async fn work(
     args: &Args,
     recipe: Recipe,
-    prepared: Prepared,
+    plan: Plan,
     job: Job,
     stores: Stores,
     workspace: Uri,
     place: &Place,
 ) -> Result<Manifest, Failure> {
     let settings = Settings::default();
-    let heartbeat = settings.heartbeat_every();
     // Attempts of two runs, or of two processes, must never share a name: this one seed is drawn, not given.
     let seed = getrandom::u64().context("no source of chance").map_err(Failure::Job)?;
     let queue = MemoryQueue::new(settings, Arc::new(TokioClock::new()), seed);
     let queue = queue.context("cannot make the queue").map_err(Failure::Job)?;
-    let progress = Arc::new(Progress::new(prepared.plan.stages.len()));
+    let name = format!("run-{}", std::process::id());
+    let mut interrupted = stop_signal()?;
     let (stop, stopped) = watch::channel(false);
     let worker = Worker {
         stores: stores.clone(),
         workspace,
         resolver: args.models.resolver(&stores),
-        consumer: Arc::new(queue.consumer(format!("run-{}", std::process::id()))),
+        consumer: Arc::new(queue.consumer(name.clone())),
+        name,
         lanes: args.lanes,
         scratch: args.scratch.clone(),
-        heartbeat,
-        progress: Arc::clone(&progress),
+        heartbeat: HEARTBEAT,
+        checkpoint_every: args.checkpoint_every.0,
+        isolation: Some(supervise::isolation(&args.models, false)),
     };
     let workers = tokio::spawn(worker.run(stopped));
-    let (view, watched) = watch::channel(View::default());
-    let display = (!args.quiet).then(|| Display::start(watched, Arc::clone(&progress)));
-    let drive = Drive {
-        job,
-        plan: prepared.plan,
+    let engine = Engine::start(Arc::new(queue));
+    let (view, watched) =
+        watch::channel(Arc::new(JobView::new(&job.id, &recipe.head.name, &place.output.to_string())));
+    let display = (!args.quiet).then(|| Display::start(watched));
+    let driver = Driver {
+        job: job.clone(),
+        plan: Arc::new(plan),
         recipe,
         stores,
-        producer: Arc::new(queue),
+        engine: Arc::clone(&engine),
+        priority: Priority::Normal,
         output: place.output.clone(),
         keep_intermediate: args.keep_intermediate,
         view,
     };
+    let (_state, active) = watch::channel(JobState::Active);
     let result = tokio::select! {
-        result = drive.run() => result.map_err(Failure::job),
-        _ = tokio::signal::ctrl_c() => {
-            Err(Failure::Job(anyhow!("interrupted; the same command goes on where it stands")))
+        result = drive(&driver, &active) => result,
+        _ = interrupted.wait_for(|stop| *stop) => {
+            stop.send_replace(true);
+            let _ = workers.await;
+            return Err(Failure::Job(anyhow!("interrupted; the same command goes on where it stands")));
         }
     };
+    drop(driver);
     if let Some(display) = display {
         display.finish().await;
     }
+    engine.stop();
     stop.send_replace(true);
     let _ = workers.await;
-    result
+    match result.map_err(Failure::job)? {
+        End::Done(manifest) => {
+            finish(args, &job).await.map_err(Failure::job)?;
+            Ok(*manifest)
+        }
+        End::Failed(reason) => Err(Failure::Job(anyhow!(reason))),
+        End::Left => Err(Failure::Job(anyhow!("the job was left"))),
+    }
+}
+
+/// Drives the job, and goes on when storage that did not answer answers again.
+async fn drive(driver: &Driver, active: &watch::Receiver<JobState>) -> Result<End, DriveError> {
+    for _ in 1..TRIES {
+        match driver.run(active.clone()).await {
+            Err(error) if error.is_retryable() => {
+                tracing::warn!("going on in {} s: {error}", TRY_AGAIN_AFTER.as_secs());
+                tokio::time::sleep(TRY_AGAIN_AFTER).await;
+            }
+            result => return result,
+        }
+    }
+    driver.run(active.clone()).await
+}
+
+async fn finish(args: &Args, job: &Job) -> anyhow::Result<()> {
+    let since = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH);
+    let at_ms = since.map_or(0, |d| d.as_millis() as u64);
+    job.append(&mut JobLog::default(), LogEntry { event: JobEvent::Done, at_ms, by: String::new() }).await?;
+    if !args.keep_intermediate {
+        job.clear_data().await?;
+    }
+    Ok(())
 }
 
 /// The output folder.
 struct Place {
-    store: Arc<dyn Store>,
-    prefix: String,
+    inner: publish::Place,
     output: Uri,
 }
 
 impl Place {
     fn key(&self, name: &str) -> String {
-        let prefix = self.prefix.trim_end_matches('/');
-        if prefix.is_empty() { name.to_owned() } else { format!("{prefix}/{name}") }
+        self.inner.key(name)
     }
 
     /// Refuses a folder that holds something else than this job.
     async fn check(&self, job: &Job) -> Result<(), Failure> {
         let jobs = self.key(&format!("{WORKSPACE}/jobs/"));
-        let others = self.store.list_page(&jobs, None, 1000).await.map_err(Failure::request)?;
+        let others = self.inner.store().list_page(&jobs, None, 1000).await.map_err(Failure::request)?;
         let mine = format!("{jobs}{}/", job.id);
         if let Some(other) = others.entries.iter().find(|e| !e.key.starts_with(&mine)) {
             let name = other.key.strip_prefix(&jobs).and_then(|k| k.split('/').next()).unwrap_or_default();
@@ -167,7 +233,7 @@ impl Place {
             )));
         }
         let is_mine = !others.entries.is_empty();
-        match self.store.stat(&self.key("manifest.json")).await {
+        match self.inner.store().stat(&self.key("manifest.json")).await {
             Ok(_) if !is_mine => Err(Failure::Request(anyhow!(
                 "{} holds a dataset that this job did not write; choose another --output, or throw it away with --overwrite",
                 self.output
@@ -178,22 +244,22 @@ impl Place {
     }
 
     async fn manifest(&self) -> anyhow::Result<Manifest> {
-        let json = self.store.get(&self.key("manifest.json"), None).await?;
+        let json = self.inner.store().get(&self.key("manifest.json"), None).await?;
         serde_json::from_slice(&json).context("the manifest is not what this version writes")
     }
 
     /// Deletes a dataset and what jobs left beside it; nothing else.
     async fn clear(&self) -> Result<(), gristmill_storage::StoreError> {
         let ours = ["manifest.json".to_owned(), "_problems.jsonl".to_owned()];
-        self.store.delete(&ours.map(|name| self.key(&name))).await?;
+        self.inner.store().delete(&ours.map(|name| self.key(&name))).await?;
         for folder in ["data/part-", &format!("{WORKSPACE}/jobs/")] {
             loop {
-                let page = self.store.list_page(&self.key(folder), None, 1000).await?;
+                let page = self.inner.store().list_page(&self.key(folder), None, 1000).await?;
                 let keys: Vec<String> = page.entries.into_iter().map(|e| e.key).collect();
                 if keys.is_empty() {
                     break;
                 }
-                self.store.delete(&keys).await?;
+                self.inner.store().delete(&keys).await?;
             }
         }
         Ok(())

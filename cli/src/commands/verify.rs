@@ -28,9 +28,12 @@ pub(crate) fn run(args: Args) -> Outcome {
         .block_on(store.get(&key, None))
         .context("cannot read the manifest")
         .map_err(Failure::Request)?;
-    let manifest: Manifest = serde_json::from_slice(&json)
+    let mut manifest: Manifest = serde_json::from_slice(&json)
         .with_context(|| format!("{} is no manifest", store.uri(&key)))
         .map_err(Failure::Request)?;
+    for list in std::mem::take(&mut manifest.file_lists) {
+        manifest.files.extend(read_list(&stores, runtime.handle(), &output, &list).map_err(Failure::Job)?);
+    }
     let mut wrong = accounting(&manifest);
     let mut expected = BTreeSet::new();
     for file in &manifest.files {
@@ -51,6 +54,22 @@ pub(crate) fn run(args: Args) -> Outcome {
         return Ok(());
     }
     Err(Failure::Job(anyhow!("the dataset is not what its manifest says:\n{}", wrong.join("\n"))))
+}
+
+/// The files that a list of a large dataset names.
+fn read_list(
+    stores: &Stores,
+    handle: &tokio::runtime::Handle,
+    output: &Uri,
+    list: &FileEntry,
+) -> anyhow::Result<Vec<FileEntry>> {
+    let (store, key) = stores.open(&output.join(&list.path)?)?;
+    let bytes = handle.block_on(store.get(&key, None))?;
+    if hex::encode(Sha256::digest(&bytes)) != list.sha256 {
+        return Err(anyhow!("{}: its sha256 is not {}", list.path, list.sha256));
+    }
+    let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
+    lines.map(|line| Ok(serde_json::from_slice(line)?)).collect()
 }
 
 /// in = kept + dropped + broken, and kept = rows.
