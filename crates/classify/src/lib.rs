@@ -1,4 +1,5 @@
-//! fastText classifiers: any supervised model that the C++ library writes, with its labels and probabilities, faster.
+//! fastText classifiers: any supervised model that the C++ library writes, with its labels and probabilities, faster. And what belongs to
+//! filtering by one: training your own, and the score that a share of a corpus reaches.
 //!
 //! ```no_run
 //! # use std::sync::Arc;
@@ -13,14 +14,15 @@
 //! # }
 //! ```
 //!
-//! Reading order: [`Model`] (the file and the course of a prediction), [`tokens`](mod@tokens) (words), `features` (rows of the input matrix), `matrix` (sums and
-//! products), `loss` (probabilities), [`preprocess`] (what DCLM does before and after).
+//! Reading order: [`Model`] (the file and the course of a prediction), [`tokens`](mod@tokens) (words), `features` (rows of the input matrix),
+//! `matrix` and `sums` (sums and products), `loss` (probabilities), [`preprocess`] (what DCLM does before and after). Then, each by itself,
+//! [`sample`] (examples from shards), [`mod@train`], [`mod@evaluate`], [`card`] (what is kept beside a model), [`quantile`] (thresholds by rank).
 //!
 //! **Exactness.** Everything is done in C++'s order and precision, so that predictions do not merely come close: with the wheel
 //! `fasttext-wheel` 0.9.2 they agree to the last bit or two (a libm's `exp` and `log` remain). Rules come from
 //! facebookresearch/fastText (MIT), file by file as the modules say; tests hold us against the library itself (`tests/golden/lid.rs`).
 //!
-//! **Failure.** A file that is cut off, damaged or of another kind is a [`ModelError`] at load. Predicting cannot fail; a model whose
+//! **Failure.** A model file that is cut off, damaged or of another kind is a [`ModelError`] at load. Predicting cannot fail; a model whose
 //! weights are not numbers predicts nothing (C++ throws).
 
 mod cache;

@@ -13,14 +13,12 @@ use std::ops::Range;
 use crate::ModelError;
 use crate::prefetch::prefetch;
 use crate::reader::Reader;
-use crate::sums::{self, Cell};
+use crate::sums::{self, CODES, Cell, Pairs};
 
 /// Quantised matrices are written out up to this size: some 160,000 rows of 100 columns.
 pub const MAX_DECODED_BYTES: u64 = 64 << 20;
 /// Rows that are multiplied at once: a product is a chain of additions, each waiting for the one before.
 const PRODUCTS: usize = 8;
-/// Values of a code.
-const CODES: usize = 256;
 
 /// A matrix of `rows` × `columns` floats.
 pub(crate) struct Matrix {
@@ -252,11 +250,7 @@ impl Quantised {
                 .norms
                 .as_ref()
                 .map(|(codes, norms)| (blob.get(codes.clone()).unwrap_or_default(), &**norms));
-            sums::add_pairs(
-                &sums::Pairs { codes, parts: self.parts, centroids: &self.centroids, norms },
-                rows,
-                sum,
-            )
+            sums::add_pairs(&Pairs { codes, parts: self.parts, centroids: &self.centroids, norms }, rows, sum)
         } else {
             0
         };

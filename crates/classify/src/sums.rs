@@ -11,7 +11,7 @@ const NARROWEST: usize = 4;
 /// Pairs of columns whose sums are held in registers; their tables, 16 KiB, stay in the first-level cache meanwhile.
 const PAIRS: usize = 8;
 /// Values of a code.
-const CODES: usize = 256;
+pub(crate) const CODES: usize = 256;
 
 /// A float that may lie anywhere.
 pub(crate) trait Cell: Copy {
@@ -130,38 +130,38 @@ fn add_columns<C: Cell, const N: usize>(
 
 #[inline(always)]
 fn add_row_pairs(pairs: &Pairs<'_>, rows: &[u32], sum: &mut [f32]) -> usize {
-    // Tables of 256 pairs, one a part.
-    let mut tables = pairs.centroids.as_chunks::<2>().0.as_chunks::<CODES>().0;
-    let sum = sum.as_chunks_mut::<2>().0;
-    let (groups, rest) = sum.as_chunks_mut::<PAIRS>();
+    // Tables of 256 pairs, one a part: as many as there are pairs of columns.
+    let tables = pairs.centroids.as_chunks::<2>().0.as_chunks::<CODES>().0;
+    let (groups, rest) = sum.as_chunks_mut::<2>().0.as_chunks_mut::<PAIRS>();
+    let (tables_of_groups, tables_of_rest) = tables.as_chunks::<PAIRS>();
     let mut done = 0;
-    for sum in groups {
-        done += add_parts(pairs, &mut tables, rows, done, sum);
+    for (sum, tables) in groups.iter_mut().zip(tables_of_groups) {
+        add_parts(pairs, tables, rows, done, sum);
+        done += PAIRS;
     }
-    for sum in rest {
-        done += add_parts(pairs, &mut tables, rows, done, std::array::from_mut(sum));
+    for (sum, table) in rest.iter_mut().zip(tables_of_rest) {
+        add_parts(pairs, std::array::from_ref(table), rows, done, std::array::from_mut(sum));
+        done += 1;
     }
     done
 }
 
-/// Takes the tables of `N` parts, the first of which is number `at`, and adds these parts of all rows while their sums stay in registers.
+/// `N` parts, the first of which is number `at`, stay in registers while they are added for all rows.
 #[inline(always)]
 fn add_parts<const N: usize>(
     pairs: &Pairs<'_>,
-    tables: &mut &[[[f32; 2]; CODES]],
+    tables: &[[[f32; 2]; CODES]; N],
     rows: &[u32],
     at: usize,
     sum: &mut [[f32; 2]; N],
-) -> usize {
-    let Some((these, left)) = tables.split_first_chunk::<N>() else { return 0 };
-    *tables = left;
+) {
     let mut lanes = *sum;
     for row in rows {
         let start = *row as usize * pairs.parts + at;
         let Some(codes) = pairs.codes.get(start..).and_then(|codes| codes.first_chunk::<N>()) else {
             continue;
         };
-        let mut cells: [[f32; 2]; N] = std::array::from_fn(|at| these[at][usize::from(codes[at])]);
+        let mut cells: [[f32; 2]; N] = std::array::from_fn(|at| tables[at][usize::from(codes[at])]);
         if let Some((codes, norms)) = pairs.norms {
             let norm = codes.get(*row as usize).and_then(|code| norms.get(usize::from(*code)));
             let norm = norm.copied().unwrap_or_default();
@@ -172,7 +172,6 @@ fn add_parts<const N: usize>(
         }
     }
     *sum = lanes;
-    N
 }
 
 #[cfg(test)]
