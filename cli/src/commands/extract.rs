@@ -17,9 +17,12 @@ pub(crate) struct Args {
     /// HTML files (.html, .html.gz), folders of such, or WARCs
     #[arg(required = true)]
     paths: Vec<String>,
-    /// The extractor
-    #[arg(long, default_value = "resiliparse")]
+    /// The extractor: main, resiliparse or justext
+    #[arg(long, default_value = "main")]
     extractor: String,
+    /// How main writes the text: plain or markdown
+    #[arg(long)]
+    format: Option<String>,
     /// Any other parameter of the step `extract_text`, e.g. links=true (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
@@ -34,7 +37,8 @@ struct Line<'a> {
 
 pub(crate) fn run(args: Args) -> Outcome {
     // The step of recipes and this command are one code path.
-    let step = format!("extract_text: {{extractor: {}, keep_empty: true}}", args.extractor);
+    let format = args.format.map_or_else(String::new, |format| format!(", format: {format}"));
+    let step = format!("extract_text: {{extractor: {}{format}, keep_empty: true}}", args.extractor);
     let mut list = tree::parse(&format!("steps:\n- {step}"))
         .map_err(|e| Failure::Request(anyhow::anyhow!(e.message)))?;
     for set in &args.set {

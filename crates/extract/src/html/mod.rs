@@ -28,7 +28,9 @@ pub(crate) use builder::{Buffers, parse};
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub(crate) enum Dialect {
     /// lexbor 2.3.0: only options fit into `select`; `</p>` and `</br>` stay in foreign content; a form feed before body
-    /// is no white space.
+    /// or after `</body>` is no white space; `search` is an element like any unknown one. In either version `<image>`
+    /// right inside a table is lost instead of becoming an image in front of it. A body that a frameset has taken the
+    /// place of is still there to lexbor's users, who find it through the document rather than the tree.
     Lexbor230,
     /// The standard since 2025, when `select` was opened to other elements.
     Standard2025,

@@ -173,6 +173,7 @@ mod tests {
             "a\nb c\nd",
         );
         // White space between elements is lost, line feeds are not.
+        check(all.clone(), "<p>a <b>b</b><!-- --> c", "a b c");
         check(all, "<p>a <b>b</b> <i>c</i>\n d", "a bc\nd");
     }
 }

@@ -30,6 +30,10 @@ struct State {
     headings: u32,
     in_link: bool,
     after_break: bool,
+    /// Whether the last thing was text, with nothing but comments and removed elements since; and blank text at such a
+    /// place. jusText joins what stands on both sides of something it removes, and drops what is blank on its own.
+    joined: bool,
+    blank: Option<char>,
 }
 
 impl Paragraphs {
@@ -91,6 +95,7 @@ impl Paragraphs {
     }
 
     fn start(&mut self, tag: Tag, state: &mut State) {
+        (state.joined, state.blank) = (false, None);
         state.headings += u32::from(tag.is_heading());
         if is_paragraph(tag) || (tag == Tag::BR && state.after_break) {
             self.begin(state);
@@ -105,6 +110,7 @@ impl Paragraphs {
     }
 
     fn end(&mut self, tag: Tag, state: &mut State) {
+        (state.joined, state.blank) = (false, None);
         state.headings -= u32::from(tag.is_heading());
         if is_paragraph(tag) {
             self.begin(state);
@@ -134,8 +140,18 @@ impl Paragraphs {
     /// Adds a piece of text, runs of white space as one blank or, with a line feed in them, as that.
     fn push(&mut self, text: &str, state: &mut State) {
         if text.chars().all(is_space) {
+            let space = if text.contains(['\n', '\r']) { '\n' } else { ' ' };
+            if state.joined {
+                self.add_space(space);
+            } else {
+                state.blank = Some(space);
+            }
             return;
         }
+        if let Some(space) = state.blank.take() {
+            self.add_space(space);
+        }
+        state.joined = true;
         state.after_break = false;
         let mut chars = 0;
         let mut in_space = false;

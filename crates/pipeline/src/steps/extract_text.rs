@@ -2,7 +2,9 @@
 
 use crate::step::{Context, Needs};
 use crate::{Body, BuildError, Built, Step, Verdict};
-use gristmill_extract::{Extractor, Options, Version, charset};
+use gristmill_extract::{
+    Algorithm, Extractor, Format, JustextOptions, MainOptions, Options, StopWords, Version, charset,
+};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -11,10 +13,15 @@ pub struct ExtractText;
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Params {
-    /// The algorithm.
-    extractor: Algorithm,
+    /// The algorithm. The parameters from `main_content` on are Resiliparse's; of these `main` knows `links` and
+    /// `comments`.
+    extractor: Name,
     /// Which version of Resiliparse to answer as. DCLM was made with the generation of 0.14.7.
     version: ResiliparseVersion,
+    /// How `main` writes the text.
+    format: Layout,
+    /// The parameters of `justext`.
+    justext: Justext,
     /// `detect` tells the encoding from byte order mark, HTTP header, meta element and content; `dclm` takes every page
     /// for strict UTF-8, and those that are not as broken.
     charset: Charset,
@@ -32,8 +39,9 @@ pub struct Params {
     form_fields: bool,
     /// What pages show without scripting.
     noscript: bool,
-    /// Whether comment sections count as main content.
-    comments: bool,
+    /// Whether comment sections count as main content. If not given, they do in `resiliparse` and do not in `main`, where
+    /// postings in a forum always do.
+    comments: Option<bool>,
     /// Whether bylines and dates do (version 2.0.1 only).
     post_meta: bool,
     /// Whether elements with a class like `hidden` do (version 2.0.1 only).
@@ -48,8 +56,10 @@ impl Default for Params {
     fn default() -> Self {
         let options = Options::default();
         Self {
-            extractor: Algorithm::Resiliparse,
+            extractor: Name::Main,
             version: ResiliparseVersion::V0_14_7,
+            format: Layout::Plain,
+            justext: Justext::default(),
             charset: Charset::Detect,
             main_content: options.main_content,
             preserve_formatting: options.preserve_formatting,
@@ -58,7 +68,7 @@ impl Default for Params {
             links: options.links,
             form_fields: options.form_fields,
             noscript: options.noscript,
-            comments: options.comments,
+            comments: None,
             post_meta: options.post_meta,
             hidden_elements: options.hidden_elements,
             skip_elements: options.skip_elements,
@@ -69,9 +79,89 @@ impl Default for Params {
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
-enum Algorithm {
+enum Name {
+    /// Our own, for quality.
+    Main,
     /// Resiliparse's rules, byte for byte.
     Resiliparse,
+    /// jusText's rules.
+    Justext,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Layout {
+    /// Lines and paragraphs.
+    Plain,
+    /// Headings, lists, tables, emphasis and code marked.
+    Markdown,
+}
+
+/// Parameters by their names in jusText.
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(default, deny_unknown_fields)]
+struct Justext {
+    /// Which words are function words: English ones, or none for texts of any language.
+    stop_words: Words,
+    /// Shorter paragraphs are judged by their neighbours, in characters.
+    length_low: usize,
+    /// Longer ones with enough function words are good by themselves, in characters.
+    length_high: usize,
+    /// Share of function words below which a paragraph is boilerplate.
+    stopwords_low: f64,
+    /// Share of function words from which on it is good.
+    stopwords_high: f64,
+    /// Share of characters in links above which it is boilerplate.
+    max_link_density: f64,
+    /// How far before a good paragraph a heading may stand, in characters.
+    max_heading_distance: usize,
+    /// Headings are paragraphs like others.
+    no_headings: bool,
+    /// All paragraphs, boilerplate included, as DCLM's `html_content_extraction_modifier` has it.
+    all_paragraphs: bool,
+}
+
+#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Words {
+    English,
+    Any,
+}
+
+impl Default for Justext {
+    fn default() -> Self {
+        let options = JustextOptions::default();
+        Self {
+            stop_words: Words::English,
+            length_low: options.length_low,
+            length_high: options.length_high,
+            stopwords_low: options.stopwords_low,
+            stopwords_high: options.stopwords_high,
+            max_link_density: options.max_link_density,
+            max_heading_distance: options.max_heading_distance,
+            no_headings: options.no_headings,
+            all_paragraphs: options.all_paragraphs,
+        }
+    }
+}
+
+impl Justext {
+    fn options(&self) -> JustextOptions {
+        JustextOptions {
+            stop_words: match self.stop_words {
+                Words::English => StopWords::English,
+                Words::Any => StopWords::Any,
+            },
+            length_low: self.length_low,
+            length_high: self.length_high,
+            stopwords_low: self.stopwords_low,
+            stopwords_high: self.stopwords_high,
+            max_link_density: self.max_link_density,
+            max_heading_distance: self.max_heading_distance,
+            no_headings: self.no_headings,
+            all_paragraphs: self.all_paragraphs,
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
@@ -90,7 +180,26 @@ enum Charset {
 }
 
 impl Params {
-    fn options(&self) -> Options {
+    fn algorithm(&self) -> Algorithm {
+        match self.extractor {
+            Name::Main => Algorithm::Main(MainOptions {
+                format: match self.format {
+                    Layout::Plain => Format::Plain,
+                    Layout::Markdown => Format::Markdown,
+                },
+                comments: self.comments.unwrap_or(false),
+                links: self.links,
+            }),
+            Name::Resiliparse => Algorithm::Resiliparse(self.resiliparse()),
+            Name::Justext => Algorithm::Justext(self.justext.options()),
+        }
+    }
+
+    fn extractor(&self) -> Result<Extractor, BuildError> {
+        Extractor::with(vec![self.algorithm()]).map_err(|e| BuildError::new(e.to_string()))
+    }
+
+    fn resiliparse(&self) -> Options {
         Options {
             version: match self.version {
                 ResiliparseVersion::V0_14_7 => Version::V0_14_7,
@@ -103,7 +212,7 @@ impl Params {
             links: self.links,
             form_fields: self.form_fields,
             noscript: self.noscript,
-            comments: self.comments,
+            comments: self.comments.unwrap_or(Options::default().comments),
             post_meta: self.post_meta,
             hidden_elements: self.hidden_elements,
             skip_elements: self.skip_elements.clone(),
@@ -119,18 +228,18 @@ impl Step for ExtractText {
         are those without a type whose first bytes are no text. Documents that come out without text are dropped, unless \
         `keep_empty` is set.";
     const ORIGIN: &'static str = "chatnoir-eu/chatnoir-resiliparse, resiliparse/extract/html2text (0.14.7); \
-        used by mlfoundations/dclm, tools/commoncrawl/process_common_crawl_w_ray.py";
-    const EXAMPLE: &'static str = "{extractor: resiliparse, links: false}";
+        used by mlfoundations/dclm, tools/commoncrawl/process_common_crawl_w_ray.py; \
+        miso-belica/jusText (3.0.2), used by dclm's html_content_extraction_modifier";
+    const EXAMPLE: &'static str = "{extractor: main, format: markdown}";
     const NEEDS: Needs = Needs::Body;
     type Params = Params;
 
     fn check(params: &Params) -> Result<(), BuildError> {
-        Extractor::new(params.options()).map(|_| ()).map_err(|e| BuildError::new(e.to_string()))
+        params.extractor().map(|_| ())
     }
 
     fn build(params: &Params, _: &Context) -> Result<Built, BuildError> {
-        let Algorithm::Resiliparse = params.extractor;
-        let mut extractor = Extractor::new(params.options()).map_err(|e| BuildError::new(e.to_string()))?;
+        let mut extractor = params.extractor()?;
         let keep_empty = params.keep_empty;
         let policy = match params.charset {
             Charset::Detect => charset::Charset::Detect,
@@ -254,11 +363,24 @@ mod tests {
     #[test]
     fn options() {
         let page = b"<div><p>a<p class=spinner>b<p class=hidden>c";
-        check_page("extract_text: {}", Some("text/html"), page, "keep: a\n\nb");
-        check_page("extract_text: {version: 2.0.1}", Some("text/html"), page, "keep: a");
-        let shown = "extract_text: {version: 2.0.1, hidden_elements: true}";
-        check_page(shown, Some("text/html"), page, "keep: a\n\nc");
-        check_page("extract_text: {skip_elements: [.spinner]}", Some("text/html"), page, "keep: a");
+        let check = |params: &str, expected| {
+            check_page(&format!("extract_text: {{{params}}}"), Some("text/html"), page, expected);
+        };
+        check("extractor: resiliparse", "keep: a\n\nb");
+        check("extractor: resiliparse, version: 2.0.1", "keep: a");
+        check("extractor: resiliparse, version: 2.0.1, hidden_elements: true", "keep: a\n\nc");
+        check("extractor: resiliparse, skip_elements: [.spinner]", "keep: a");
+        check("extractor: justext, justext: {all_paragraphs: true}", "keep: a\nb\nc");
+    }
+
+    #[test]
+    fn main_content() {
+        let page = b"<nav><a href=x>y</a></nav><article><h1>On mills</h1><p>They grind <b>all</b> day, and all night.";
+        let check = |params: &str, expected| {
+            check_page(&format!("extract_text: {{{params}}}"), Some("text/html"), page, expected);
+        };
+        check("extractor: main", "keep: On mills\n\nThey grind all day, and all night.");
+        check("format: markdown", "keep: # On mills\n\nThey grind **all** day, and all night.");
     }
 
     #[test]
