@@ -1,9 +1,13 @@
 //! The binary and the engine as a user meets them.
 
+mod api;
 mod client;
 mod cluster;
 mod hostile;
+mod plan;
+mod poison;
 mod queue;
+mod resume;
 mod run;
 mod scale;
 mod sim;

@@ -76,7 +76,11 @@ pub(crate) fn run(args: &Args) -> Outcome {
     if args.config.print_config {
         return config::print(&options);
     }
-    runtime()?.block_on(coordinate(&options))
+    let runtime = runtime()?;
+    let outcome = runtime.block_on(coordinate(&options));
+    // A listing that is being sorted is left to the system.
+    runtime.shutdown_background();
+    outcome
 }
 
 async fn coordinate(options: &Options) -> Outcome {

@@ -62,12 +62,14 @@ pub(crate) fn run(args: &Args) -> Outcome {
         return config::print(&options);
     }
     supervise::guard();
-    let end = runtime()?.block_on(work(&options))?;
-    if end == End::Worn {
-        supervise::renew();
+    let runtime = runtime()?;
+    let end = runtime.block_on(work(&options));
+    // Threads that hang in a document are left to the system.
+    runtime.shutdown_background();
+    match end? {
+        End::Stopped => Ok(()),
+        End::Worn => supervise::renew(),
     }
-    // Threads that hang in a document are left to the system: the runtime would wait for them.
-    std::process::exit(0)
 }
 
 async fn work(options: &Options) -> Result<End, Failure> {

@@ -25,30 +25,33 @@ pub(super) struct Connection {
 /// The connections that come to `listener`, of which at most `most` live at once.
 pub(super) fn accept(listener: TcpListener, most: usize) -> impl Stream<Item = io::Result<Connection>> {
     let permits = Arc::new(Semaphore::new(most));
-    unfold((listener, permits, false), async |(listener, permits, mut full)| {
-        loop {
-            let stream = match listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!("cannot take in a connection: {error}");
-                    tokio::time::sleep(PAUSE).await;
-                    continue;
-                }
-            };
-            let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
-                if !std::mem::replace(&mut full, true) {
-                    tracing::warn!(
-                        "more than {} connections: further ones are closed",
-                        permits.available_permits()
-                    );
-                }
-                continue;
-            };
-            // Small messages must not wait for each other; without it things only go slower.
-            let _ = stream.set_nodelay(true);
-            return Some((Ok(Connection { stream, _permit: permit }), (listener, permits, false)));
-        }
+    unfold(listener, move |listener| {
+        let permits = Arc::clone(&permits);
+        async move { Some((Ok(next(&listener, permits).await), listener)) }
     })
+}
+
+async fn next(listener: &TcpListener, permits: Arc<Semaphore>) -> Connection {
+    let mut said = false;
+    loop {
+        let stream = match listener.accept().await {
+            Ok((stream, _)) => stream,
+            Err(error) => {
+                tracing::warn!("cannot take in a connection: {error}");
+                tokio::time::sleep(PAUSE).await;
+                continue;
+            }
+        };
+        let Ok(permit) = Arc::clone(&permits).try_acquire_owned() else {
+            if !std::mem::replace(&mut said, true) {
+                tracing::warn!("there are as many connections as may be: further ones are closed");
+            }
+            continue;
+        };
+        // Small messages must not wait for each other; without it things only go slower.
+        let _ = stream.set_nodelay(true);
+        return Connection { stream, _permit: permit };
+    }
 }
 
 impl Connected for Connection {

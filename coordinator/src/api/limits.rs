@@ -108,4 +108,27 @@ mod tests {
             assert_eq!(page_size(asked), expected);
         }
     }
+
+    /// What a recipe grows to is bounded by those who read it.
+    #[test]
+    fn recipes_that_grow_are_refused_soon() {
+        let check = |yaml: &str, expected: &str| {
+            let began = std::time::Instant::now();
+            let error = gristmill_pipeline::Recipe::parse(yaml, &[]).err().expect("refused").to_string();
+            assert!(error.contains(expected), "{error}");
+            assert!(began.elapsed().as_secs() < 5, "{expected:?} took {:?}", began.elapsed());
+        };
+        let bomb = (1..12).fold("a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned(), |yaml, level| {
+            let aliases = vec![format!("*a{}", level - 1); 10].join(",");
+            format!("{yaml}a{level}: &a{level} [{aliases}]\n")
+        });
+        check(&bomb, "line ");
+        check(&"[".repeat(1 << 20), "line 1");
+        check(
+            &format!("name: a\nsteps:\n{}", "- x\n".repeat(1001)),
+            "1001 steps, and at most 1000 are allowed",
+        );
+        let long = format!("- {}\n", "x".repeat(1000)).repeat(1000);
+        check(&format!("name: a\nsteps:\n{long}"), "there is no step");
+    }
 }

@@ -21,6 +21,11 @@ use tree::{Node, Tree};
 /// The version of the recipe language that this program reads.
 pub const VERSION: u32 = 1;
 
+/// Longer lists of steps are refused before any is looked at: recipes come from strangers, too.
+pub const STEPS_MAX: usize = 1000;
+/// Nothing is suggested for longer names: comparing takes time, and nobody mistyped them.
+const NAME_MAX: usize = 64;
+
 /// A recipe, checked.
 #[derive(Clone)]
 pub struct Recipe {
@@ -360,6 +365,11 @@ pub fn parse_steps_as(
         });
         return Vec::new();
     };
+    if list.len() > STEPS_MAX {
+        let message = format!("{} steps, and at most {STEPS_MAX} are allowed", list.len());
+        complaints.push(Complaint { line: tree.line, path: "steps".to_owned(), message });
+        return Vec::new();
+    }
     let mut specs = Vec::new();
     for (index, entry) in list.iter().enumerate() {
         match parse_step(index, entry, semantics) {
@@ -481,6 +491,9 @@ fn explain(message: &str, also: &[&str]) -> String {
 
 /// `; did you mean "…"?` where one of the names is near.
 fn suggestion(given: &str, known: &[&str]) -> String {
+    if given.len() > NAME_MAX {
+        return String::new();
+    }
     let nearest = known
         .iter()
         .map(|name| (strsim::damerau_levenshtein(given, name), *name))
