@@ -7,6 +7,8 @@ CARGO ?= cargo
 VENV := .venv
 PYTHON := $(VENV)/bin/python
 export GRISTMILL_PYTHON := $(CURDIR)/$(PYTHON)
+# Beside the tests; `make soak` says otherwise.
+export GRISTMILL_BINARY ?= $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/debug/gristmill
 export PATH := $(CURDIR)/$(VENV)/bin:$(HOME)/.cargo/bin:$(PATH)
 
 GRISTMILL := target/release/gristmill
@@ -24,16 +26,20 @@ quickstart: models/lid.176.ftz build ## build, pack the example pages, curate th
 	$(GRISTMILL) run recipes/quickstart.yaml --input $(QUICKSTART)/examples.warc.gz --output $(QUICKSTART)/output --overwrite
 	$(GRISTMILL) verify $(QUICKSTART)/output
 
+# One build for all of it: the same choice of packages everywhere, so that nothing is compiled for it twice.
 test: setup ## set up what the tests need and run all of them, the fast ones first
-	$(CARGO) test --workspace --exclude gristmill-tests
-	$(CARGO) test -p gristmill-tests --test golden
-	$(CARGO) test -p gristmill-tests --test it
+	$(CARGO) build --workspace --bins --tests
+	$(CARGO) test --workspace --lib --bins
+	$(CARGO) test --workspace --doc
+	$(CARGO) test --workspace --test '*'
 
 check: ## format and lints, as CI demands them
 	$(CARGO) fmt --all --check
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
-soak: setup ## the long forms: skew and chains of 50 million rows
+soak: GRISTMILL_BINARY := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/gristmill
+soak: setup build ## the long forms: a thousand kills, hundreds of seeds, ten million tasks, skew and chains of 50 million rows
+	$(CARGO) test --release -p gristmill-tests --test it -- --ignored --test-threads 1
 	$(CARGO) bench -p gristmill-dedup --bench dedup_soak -- 50000000 64
 
 build: .setup/rust

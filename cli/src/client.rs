@@ -18,6 +18,8 @@ use anyhow::Context as _;
 use context::{Connection, Tls};
 use gristmill_proto::v1;
 use gristmill_proto::v1::job_service_client::JobServiceClient;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::time::Duration;
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -57,6 +59,8 @@ pub(crate) struct Client {
     /// As messages name it.
     server: String,
     tls: bool,
+    /// It has answered, so that it is a coordinator, and asked in the right way.
+    known: Arc<AtomicBool>,
 }
 
 impl Client {
@@ -91,7 +95,7 @@ impl Client {
         };
         let service = JobServiceClient::with_interceptor(endpoint.connect_lazy(), Bearer(bearer));
         let service = service.max_decoding_message_size(ANSWER_MAX);
-        Ok(Self { service, server, tls: connection.tls.is_some() })
+        Ok(Self { service, server, tls: connection.tls.is_some(), known: Arc::default() })
     }
 
     pub(crate) async fn submit(
@@ -154,7 +158,10 @@ impl Client {
             let answer = tokio::time::timeout(CALL_WAIT, send(self.service.clone(), request.clone())).await;
             let late = || Status::deadline_exceeded(format!("no answer within {} s", CALL_WAIT.as_secs()));
             let error = match answer.unwrap_or_else(|_| Err(late())) {
-                Ok(answer) => return Ok(answer.into_inner()),
+                Ok(answer) => {
+                    self.known.store(true, Ordering::Relaxed);
+                    return Ok(answer.into_inner());
+                }
                 Err(status) => self.error(status),
             };
             if tried >= TRIES || error.code() != Code::Unavailable || error.is_lasting() {
@@ -167,7 +174,7 @@ impl Client {
     }
 
     fn error(&self, status: Status) -> CallError {
-        CallError::new(&self.server, self.tls, status)
+        CallError::new(&self.server, self.tls, self.known.load(Ordering::Relaxed), status)
     }
 }
 

@@ -166,7 +166,7 @@ async fn read_news(engine: Arc<Engine>) {
 }
 
 async fn keep_house(engine: Arc<Engine>) {
-    let (mut expired_at, mut rate, mut measured) = (Instant::now(), 0.0, Instant::now());
+    let (mut expired_at, mut rate, mut measured) = (None, 0.0, Instant::now());
     let mut tick = tokio::time::interval(MEASURE_EVERY);
     tick.set_missed_tick_behavior(tokio::time::MissedTickBehavior::Delay);
     loop {
@@ -180,16 +180,16 @@ async fn keep_house(engine: Arc<Engine>) {
 
 async fn round(
     engine: &Engine,
-    expired_at: &mut Instant,
+    expired_at: &mut Option<Instant>,
     rate: &mut f64,
     measured: &mut Instant,
 ) -> gristmill_queue::Result<()> {
-    if expired_at.elapsed() >= EXPIRE_EVERY {
+    if expired_at.is_none_or(|at| at.elapsed() >= EXPIRE_EVERY) {
         for lost in engine.producer.expire(EXPIRED).await? {
             let last = lost.fate == Fate::Dead;
             engine.tell(&lost.job, News::Lost { task: lost.id, attempt: lost.attempt, last });
         }
-        *expired_at = Instant::now();
+        *expired_at = Some(Instant::now());
     }
     let depth = engine.producer.depth().await?;
     let ended = engine.ended.swap(0, Ordering::Relaxed) as f64;

@@ -227,6 +227,6 @@ fn completions_know_the_commands() {
     for shell in ["bash", "zsh", "fish"] {
         let output = gristmill().args(["completions", shell]).output().expect("it starts");
         let text = stdout(&output);
-        assert!(text.contains("submit") && text.contains("--client-config"), "{shell}: {text}");
+        assert!(text.contains("submit") && text.contains("client-config"), "{shell}: {text}");
     }
 }

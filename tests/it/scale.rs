@@ -65,7 +65,10 @@ async fn run(tasks: u64) -> Option<Found> {
     let scratch = tempfile::tempdir().expect("folder");
     let settings = CoordinatorSettings {
         workspace: workspace.clone(),
-        allow: Allow::only(vec!["memory://scale/in".parse().expect("URI"), "memory://out".parse().expect("URI")]),
+        allow: Allow::only(vec![
+            "memory://scale/in".parse().expect("URI"),
+            "memory://out".parse().expect("URI"),
+        ]),
         keep_intermediate: false,
         scratch: scratch.path().to_owned(),
     };

@@ -11,8 +11,8 @@ use std::time::Duration;
 use bytes::Bytes;
 use futures::StreamExt;
 use gristmill_storage::{
-    BlockingReader, BlockingWriter, Carry, Created, Credentials, Encoding, Format, Item, Kind, Open, Push,
-    Lister, RetrySettings, S3Settings, Settings, Source, Store, StoreSource, Stores, Uri, Writer, conformance,
+    BlockingReader, BlockingWriter, Carry, Created, Credentials, Encoding, Format, Item, Kind, Lister, Open,
+    Push, RetrySettings, S3Settings, Settings, Source, Store, StoreSource, Stores, Uri, Writer, conformance,
     list, open,
 };
 use proxy::{Mood, Proxy};
@@ -67,6 +67,7 @@ async fn s3_keeps_every_promise() {
     let proxy = Proxy::start(server.port()).await;
     let through = self::stores(&proxy.endpoint(), seaweed::SECRET);
     faults_on_the_way_are_outlived(&through, &proxy).await;
+    an_object_replaced_while_it_is_read_is_an_error(&stores, &through, &proxy).await;
 }
 
 async fn wrong_keys_are_refused(server: &Seaweed) {
@@ -215,6 +216,24 @@ async fn faults_on_the_way_are_outlived(stores: &Stores, proxy: &Proxy) {
     assert!(read_all(&store, &key).await == data, "the bytes are whole");
 }
 
+async fn an_object_replaced_while_it_is_read_is_an_error(stores: &Stores, through: &Stores, proxy: &Proxy) {
+    let (direct, key) = at(stores, "s3://first-bucket/faults/replaced");
+    direct.put(&key, vec![1; 6 << 20].into()).await.expect("puts");
+    let (store, _) = at(through, "s3://first-bucket/faults/replaced");
+    proxy.moods(&[Mood::CutAfter(3 << 20)]);
+    let mut pieces = store.read(&key, 0..u64::MAX).await.expect("begins");
+    let first = pieces.next().await.expect("more").expect("bytes");
+    assert!(first.iter().all(|byte| *byte == 1));
+    direct.put(&key, vec![2; 6 << 20].into()).await.expect("replaces");
+    let error = loop {
+        match pieces.next().await.expect("an error before the end") {
+            Ok(piece) => assert!(piece.iter().all(|byte| *byte == 1), "bytes of one version only"),
+            Err(error) => break error,
+        }
+    };
+    assert!(error.kind() == Kind::Corrupt && error.to_string().contains("was replaced"), "{error}");
+}
+
 #[tokio::test(flavor = "multi_thread", worker_threads = 2)]
 async fn web_servers_are_read_by_ranges() {
     let data = noise(5 << 20);
@@ -241,6 +260,32 @@ async fn web_servers_are_read_by_ranges() {
         assert_eq!(error.kind(), kind, "{path}: {error}");
     }
     assert_eq!(store.put("x", Bytes::new()).await.expect_err("read only").kind(), Kind::Invalid);
+
+    // A file that is replaced while it is read is an error, never a mix of two.
+    for path in ["replaced", "replaced-untagged"] {
+        let (store, key) = at(&stores, &web.uri(path));
+        let mut pieces = store.read(&key, 0..u64::MAX).await.expect("begins");
+        let mut versions = std::collections::BTreeSet::new();
+        let error = loop {
+            match pieces.next().await.expect("an error before the end") {
+                Ok(piece) => versions.extend(piece),
+                Err(error) => break error,
+            }
+        };
+        assert_eq!(error.kind(), Kind::Corrupt, "{path}: {error}");
+        assert_eq!(versions.len(), 1, "{path}: all bytes are of one version");
+    }
+
+    // Redirects stay within the host, and what an address was signed with is not repeated.
+    let (store, key) = at(&stores, &web.uri("moved"));
+    assert_eq!(store.get(&key, Some(5..9)).await.expect("is followed"), data.slice(5..9));
+    for path in ["moved-away", "moved-to-a-port"] {
+        let (store, key) = at(&stores, &web.uri(path));
+        let error = store.get(&key, None).await.expect_err("is not followed");
+        assert_eq!(error.kind(), Kind::Invalid, "{path}: {error}");
+        let text = error.to_string();
+        assert!(text.contains("redirects to another host, http://") && !text.contains("signature"), "{text}");
+    }
     let inputs = Lister::new(&stores).list(&[web.uri("plain.warc.gz").as_str().into()]).await;
     assert!(inputs.expect_err("not there").to_string().contains("plain.warc.gz: not found"));
 }

@@ -40,7 +40,7 @@ pub fn jsonl(path: &Path) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
-/// The program under test, built as the tests were.
+/// The program under test: `GRISTMILL_BINARY`, else built as the tests were.
 ///
 /// # Panics
 /// If it cannot be built.
@@ -48,6 +48,9 @@ pub fn jsonl(path: &Path) -> Vec<serde_json::Value> {
 pub fn gristmill() -> std::process::Command {
     static BUILT: std::sync::OnceLock<PathBuf> = std::sync::OnceLock::new();
     let path = BUILT.get_or_init(|| {
+        if let Some(binary) = std::env::var_os("GRISTMILL_BINARY") {
+            return PathBuf::from(binary);
+        }
         // TARGET/PROFILE/deps/this-test: the program lies in TARGET/PROFILE.
         let test = std::env::current_exe().expect("a test knows where it lies");
         let folder = test.ancestors().nth(2).expect("deps lies in a profile's folder").to_owned();

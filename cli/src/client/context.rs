@@ -4,8 +4,9 @@
 //! 1. flags;
 //! 2. the context that `--context` names;
 //! 3. the environment;
-//! 4. the context that `GRISTMILL_CONTEXT` names, or else the current one of the file. The current one is left alone
-//!    where flags or environment name a server: a token goes to no server that it was not written down for.
+//! 4. the context that `GRISTMILL_CONTEXT` names, or else the current one of the file. It is left alone where a flag
+//!    names a server, and the current one where the environment does: a token goes to no server that it was not written
+//!    down for.
 
 mod file;
 
@@ -128,7 +129,9 @@ impl ConnectionArgs {
         };
         let layers = if let Some(name) = &self.context {
             vec![flags, config.context(name, named.as_deref(), warnings)?, environment]
-        } else if let Some(name) = text(&env, "GRISTMILL_CONTEXT")? {
+        } else if let Some(name) = text(&env, "GRISTMILL_CONTEXT")?
+            && flags.server.is_none()
+        {
             vec![flags, environment, config.context(&name, named.as_deref(), warnings)?]
         } else if let Some(name) = config.current.clone()
             && flags.server.is_none()

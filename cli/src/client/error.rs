@@ -13,6 +13,8 @@ use tonic_types::StatusExt as _;
 pub(crate) struct CallError {
     server: String,
     tls: bool,
+    /// It has answered before.
+    known: bool,
     status: Status,
 }
 
@@ -26,8 +28,8 @@ enum Obstacle {
 }
 
 impl CallError {
-    pub(super) fn new(server: &str, tls: bool, status: Status) -> Self {
-        Self { server: server.to_owned(), tls, status }
+    pub(super) fn new(server: &str, tls: bool, known: bool, status: Status) -> Self {
+        Self { server: server.to_owned(), tls, known, status }
     }
 
     pub(crate) fn code(&self) -> Code {
@@ -109,7 +111,8 @@ impl fmt::Display for CallError {
         let server = &self.server;
         match self.obstacle() {
             Some(Obstacle::Tls(error)) => return tls_trouble(f, server, &error),
-            Some(Obstacle::Io(error)) if !self.tls && is_cut(&error) => {
+            Some(Obstacle::Protocol) if self.known => return write!(f, "{server} broke the connection off"),
+            Some(Obstacle::Io(error)) if !self.tls && !self.known && is_cut(&error) => {
                 return write!(
                     f,
                     "{server} does not answer as a coordinator: {error}; if it asks for TLS, give https://… or --ca"

@@ -86,6 +86,9 @@ pub(crate) async fn watch(client: &Client, id: &str, form: Form, lines: impl Wri
 pub(crate) fn verdict(job: &v1::Job) -> Outcome {
     let (id, reason) = (&job.id, words::clean(&job.reason));
     match job.state() {
+        v1::JobState::Failed if job.stages.is_empty() => {
+            Err(Failure::Job(anyhow!("job {id} failed: {reason}")))
+        }
         v1::JobState::Failed => Err(Failure::Job(anyhow!(
             "job {id} failed: {reason}; `gristmill tasks {id} --failures` shows more, `gristmill retry {id}` tries again"
         ))),

@@ -10,6 +10,7 @@ mod metrics;
 pub use metrics::registry;
 pub use prometheus_client::registry::Registry;
 
+use std::io::IsTerminal as _;
 use tracing_subscriber::EnvFilter;
 use tracing_subscriber::fmt::writer::MakeWriterExt;
 
@@ -20,6 +21,7 @@ pub fn init(settings: &Settings) {
     let builder = tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_writer(std::io::stderr.with_max_level(tracing::Level::TRACE))
+        .with_ansi(std::io::stderr().is_terminal())
         .with_target(false);
     // Only a second call fails.
     let _ = if settings.json { builder.json().try_init() } else { builder.compact().try_init() };

@@ -43,7 +43,12 @@ fn torment(kills: u64, seed: u64, coordinators: usize) {
             break;
         }
         let output = folder.join(format!("out-{seed}-{round}"));
-        let job = cluster.submit(&["--output", output.to_str().expect("UTF-8"), "--key", &format!("{seed}-{round}")]);
+        let job = cluster.submit(&[
+            "--output",
+            output.to_str().expect("UTF-8"),
+            "--key",
+            &format!("{seed}-{round}"),
+        ]);
         let mut done: BTreeMap<String, Vec<u8>> = BTreeMap::new();
         while !output.join("manifest.json").exists() && killed < kills {
             std::thread::sleep(Duration::from_millis(random.next(250)));
@@ -56,7 +61,10 @@ fn torment(kills: u64, seed: u64, coordinators: usize) {
         let got = published(&output);
         assert_eq!(got.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
         for (name, bytes) in &expected {
-            assert!(got.get(name) == Some(bytes), "seed {seed}, round {round}, {killed} kills: {name} differs");
+            assert!(
+                got.get(name) == Some(bytes),
+                "seed {seed}, round {round}, {killed} kills: {name} differs"
+            );
         }
     }
 }

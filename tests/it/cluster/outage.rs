@@ -43,7 +43,9 @@ impl Fixture {
 fn wait_for_the_middle(cluster: &Cluster, job: &str) {
     loop {
         let view = cluster.json(&["job", job]);
-        if view["stages"][0]["tasks_done"].as_u64() > Some(1) || view["state"] != "running" && view["state"] != "planning" {
+        if view["stages"][0]["tasks_done"].as_u64() > Some(1)
+            || view["state"] != "running" && view["state"] != "planning"
+        {
             return;
         }
         std::thread::sleep(Duration::from_millis(20));

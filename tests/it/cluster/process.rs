@@ -63,9 +63,10 @@ impl Cluster {
     pub(crate) fn start(folder: &Path, setup: Setup) -> Option<Self> {
         let redis = Server::start("redis-server", &[])?;
         let workspace = setup.workspace.unwrap_or_else(|| path(&folder.join("ws")));
-        let shared: Vec<String> = ["--workspace", &workspace, "--redis", &redis.url(), "--lease", setup.lease]
-            .map(str::to_owned)
-            .into();
+        let shared: Vec<String> =
+            ["--workspace", &workspace, "--redis", &redis.url(), "--lease", setup.lease]
+                .map(str::to_owned)
+                .into();
         let process = |name: String, args: Vec<String>, port| Process {
             args,
             environment: setup.environment.clone(),

@@ -48,7 +48,8 @@ impl Moods {
     }
 
     fn storm_mood(&mut self) -> Option<Mood> {
-        self.state = self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
+        self.state =
+            self.state.wrapping_mul(6_364_136_223_846_793_005).wrapping_add(1_442_695_040_888_963_407);
         let number = self.state >> 33;
         if number % 100 >= self.storm {
             return None;

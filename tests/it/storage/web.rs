@@ -43,7 +43,10 @@ async fn serve(mut client: TcpStream, data: &Bytes, requests: &AtomicU64) -> std
     let (method, path) = (words.next().unwrap_or_default(), words.next().unwrap_or_default());
     let number = requests.fetch_add(1, Ordering::Relaxed);
     let status = match path {
-        "/plain" | "/cut" | "/no-range" => "",
+        "/plain" | "/cut" | "/no-range" | "/replaced" | "/replaced-untagged" => "",
+        "/moved" => "302 Found\r\nLocation: /plain",
+        "/moved-away" => "302 Found\r\nLocation: http://localhost:9/secret?signature=x",
+        "/moved-to-a-port" => "302 Found\r\nLocation: http://127.0.0.1:9/plain",
         "/no-head" if method == "head" => "405 Method Not Allowed",
         "/no-head" => "",
         "/slow-down" if number.is_multiple_of(2) => "503 Slow Down",
@@ -57,6 +60,12 @@ async fn serve(mut client: TcpStream, data: &Bytes, requests: &AtomicU64) -> std
         return client.write_all(answer.as_bytes()).await;
     }
     let range = head.split("range: bytes=").nth(1).filter(|_| path != "/no-range");
+    // Each answer is of another version, in its bytes and what it says of itself.
+    let is_replaced = path.starts_with("/replaced");
+    let etag = if is_replaced { format!("\"v{number}\"") } else { "\"v1\"".to_owned() };
+    let data = if is_replaced { Bytes::from(vec![number as u8; data.len()]) } else { data.clone() };
+    let asked = head.split("if-range: ").nth(1).and_then(|etag| etag.split("\r\n").next());
+    let range = range.filter(|_| asked.is_none_or(|asked| asked == etag));
     let range = range.and_then(|range| range.split("\r\n").next()?.split_once('-'));
     let parsed = range.and_then(|(from, to)| {
         let to = if to.is_empty() { usize::MAX } else { to.parse().ok()? };
@@ -78,11 +87,16 @@ async fn serve(mut client: TcpStream, data: &Bytes, requests: &AtomicU64) -> std
         }
     };
     let len = body.len();
+    let version = match path {
+        "/replaced-untagged" => format!("Last-Modified: {number} seconds after noon"),
+        _ => format!("ETag: {etag}"),
+    };
     let answer =
-        format!("HTTP/1.1 {status}\r\nContent-Length: {len}\r\nETag: \"v1\"\r\nConnection: close\r\n\r\n");
+        format!("HTTP/1.1 {status}\r\nContent-Length: {len}\r\n{version}\r\nConnection: close\r\n\r\n");
     client.write_all(answer.as_bytes()).await?;
     if method != "head" {
-        let sent = if path == "/cut" { body.slice(..len.min(2 << 20)) } else { body };
+        let is_cut = path == "/cut" || is_replaced;
+        let sent = if is_cut { body.slice(..len.min(2 << 20)) } else { body };
         client.write_all(&sent).await?;
     }
     client.shutdown().await

@@ -89,6 +89,8 @@ fn flags_come_before_the_environment_and_that_before_the_file() {
 fn the_token_of_the_current_context_goes_to_no_other_server() {
     Case::new(CONFIG).flag(|args, _| args.server = Some("other:1".into())).check("http://other:1", None);
     Case::new(CONFIG).env("GRISTMILL_SERVER", "other:1").check("http://other:1", None);
+    let named = Case::new(CONFIG).env("GRISTMILL_CONTEXT", "cluster");
+    named.flag(|args, _| args.server = Some("other:1".into())).check("http://other:1", None);
 }
 
 #[test]

@@ -8,7 +8,7 @@ use tonic_types::ErrorDetails;
 
 /// What a status says, and the exit code that it ends with.
 fn check(status: Status, code: u8, expected: &str) {
-    let error = CallError::new("http://host:1", false, status);
+    let error = CallError::new("http://host:1", false, false, status);
     assert_eq!(error.to_string(), expected);
     assert_eq!(Failure::from(error).report(), ExitCode::from(code));
 }
@@ -24,6 +24,16 @@ fn refusals_end_with_2_and_the_rest_with_3() {
     );
     check(Status::unavailable("stopping"), 3, "http://host:1 cannot answer now: stopping");
     check(Status::internal("oh"), 3, "http://host:1 failed (Internal): oh");
+}
+
+#[test]
+fn a_coordinator_that_was_there_is_not_taken_for_something_else() {
+    let said = |known| {
+        let cut = Status::from_error(Box::new(fmt::Error));
+        CallError::new("http://host:1", false, known, cut).to_string()
+    };
+    assert_eq!(said(true), "http://host:1 broke the connection off");
+    assert!(said(false).contains("if it asks for TLS"), "{}", said(false));
 }
 
 #[test]

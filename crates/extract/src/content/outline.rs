@@ -98,6 +98,8 @@ struct Current {
     end: u32,
     measure: Measure,
     links: u32,
+    /// Whether it ends in an ellipsis so far.
+    is_cut_off: bool,
 }
 
 /// Buffers larger than this many entries are given back.
@@ -123,13 +125,15 @@ impl Outline {
             let mut entered = false;
             match here.kind {
                 Kind::Text => {
-                    let measured = measure(dom.text(page, node));
+                    let text = dom.text(page, node);
+                    let measured = measure(text);
                     self.push(node, TEXT, Traits::default());
                     if measured.bytes > 0 {
                         self.items[at as usize].text = measured.bytes;
                         current.start.get_or_insert(at);
                         current.end = at + 1;
                         current.measure.add(measured);
+                        current.is_cut_off = is_cut_off(text);
                         if links > 0 {
                             current.links += measured.bytes;
                             self.items[at as usize].links = measured.bytes;
@@ -281,9 +285,9 @@ impl Outline {
     fn cut(&mut self, current: &mut Current) {
         let Some(start) = current.start else { return };
         let owner = self.open_blocks.last().copied().unwrap_or(0);
-        let Current { end, measure, links, .. } = std::mem::take(current);
+        let Current { end, measure, links, is_cut_off, .. } = std::mem::take(current);
         let tag = self.items[owner as usize].tag;
-        let prose = !tag.is_heading() && reads_as_prose(tag, measure, links);
+        let prose = !tag.is_heading() && !is_cut_off && reads_as_prose(tag, measure, links);
         self.blocks.push(Block {
             start,
             end,
@@ -346,6 +350,12 @@ impl Outline {
             }
         }
     }
+}
+
+/// Whether a text stops in the middle: the beginning of something that is to be read elsewhere.
+fn is_cut_off(text: &str) -> bool {
+    let text = text.trim_end().trim_end_matches([']', ')', '»', '→']);
+    text.ends_with("...") || text.ends_with('…')
 }
 
 /// Whether a block is running text: some length, few links, and the punctuation of sentences or the length of several.
