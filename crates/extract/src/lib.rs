@@ -1,4 +1,4 @@
-//! HTML to text: Resiliparse's answers, several times as fast.
+//! HTML to text: Resiliparse's answers several times as fast, our own extractor for quality, and jusText's.
 //!
 //! [`charset::decode`] makes text of a body, [`Extractor::extract`] the main content of that. An extractor belongs to one
 //! thread and keeps its buffers and what it learned about class names, so use one for many pages:
@@ -13,6 +13,8 @@
 //! assert_eq!(encoding, "windows-1252");
 //! # Ok::<(), Box<dyn std::error::Error>>(())
 //! ```
+//!
+//! [`Extractor::with`] takes any [`Algorithm`]s and [`Extractor::extract_all`] answers with all their texts from one parse.
 //!
 //! Nothing here fails on account of a page being malformed: the HTML standard gives every input a tree. It fails on bombs
 //! ([`ExtractError`]), in time and memory proportional to the page.

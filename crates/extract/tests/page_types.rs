@@ -261,3 +261,36 @@ fn next_to_nothing() {
         &[],
     );
 }
+
+#[test]
+fn several_algorithms_from_one_parse() {
+    let [a, b, ..] = PROSE;
+    let page = frame(&format!("<article><p>{a}</p><p>{b}</p></article>"));
+    let algorithms = || {
+        vec![
+            Algorithm::Main(MainOptions::default()),
+            Algorithm::Resiliparse(gristmill_extract::Options::default()),
+            Algorithm::Justext(gristmill_extract::JustextOptions::default()),
+        ]
+    };
+    let together = Extractor::with(algorithms()).expect("options").extract_all(&page).expect("texts");
+    let alone: Vec<String> = algorithms()
+        .into_iter()
+        .map(|algorithm| Extractor::with(vec![algorithm]).expect("options").extract(&page).expect("text"))
+        .collect();
+    assert_eq!(together, alone);
+    assert_eq!(together[0], format!("{a}\n\n{b}"));
+}
+
+#[test]
+fn teasers_are_no_article() {
+    let [a, b, c, d] = PROSE;
+    let teasers: String = PROSE
+        .iter()
+        .map(|text| format!("<li><a href=x>On mills</a> {}...</li>", &text[..text.len() - 1]))
+        .collect();
+    let page = frame(&format!(
+        "<div class=news><ul>{teasers}</ul></div><div class=text><p>{a}</p><p>{b}</p><p>{c}</p><p>{d}</p></div>"
+    ));
+    check(&page, &[a, b, c, d], &["On mills"]);
+}
