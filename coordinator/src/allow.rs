@@ -178,7 +178,7 @@ impl Rules {
             return Err(denied(OWN));
         }
         let is_kept = |folder: &&str| workspace.join(folder).is_ok_and(|kept| place.is_within(&kept));
-        if what == Use::Output && KEPT.iter().any(|folder| is_kept(&folder)) {
+        if what == Use::Output && KEPT.iter().any(is_kept) {
             return Err(denied(OWN_FOLDERS));
         }
         Ok(())

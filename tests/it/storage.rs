@@ -117,7 +117,7 @@ async fn inputs_are_listed(stores: &Stores) {
         match expected {
             Ok(expected) => {
                 let listing = found.expect(pattern);
-                let inputs = listing.iter().expect("reads back");
+                let inputs = listing.inputs().expect("reads back");
                 let names: Vec<String> = inputs.map(|input| input.expect("reads back").name).collect();
                 assert_eq!(names, expected, "{pattern}");
             }

@@ -56,7 +56,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let listing = runtime()?.block_on(Lister::new(&stores()).list(&patterns)).map_err(Failure::request)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
     let mut others: BTreeMap<String, u64> = BTreeMap::new();
-    for input in listing.iter().map_err(Failure::job)? {
+    for input in listing.inputs().map_err(Failure::job)? {
         let input = input.map_err(Failure::job)?;
         let source = PathSource::open(&input.uri).map_err(Failure::request)?;
         let mut records =

@@ -45,7 +45,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let fields =
         [("software", concat!("gristmill/", env!("CARGO_PKG_VERSION"))), ("format", "WARC File Format 1.0")];
     let mut writer = WarcWriter::new(&mut out, &info, &args.date, &fields).map_err(Failure::job)?;
-    for input in listing.iter().map_err(Failure::job)? {
+    for input in listing.inputs().map_err(Failure::job)? {
         let input = input.map_err(Failure::job)?;
         let source = PathSource::open(&input.uri).map_err(Failure::request)?;
         let mut records =

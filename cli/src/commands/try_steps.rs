@@ -58,7 +58,7 @@ pub(crate) fn run(mut args: Args) -> Outcome {
     let patterns: Vec<Pattern> = args.docs.iter().map(|text| text.as_str().into()).collect();
     let listing = runtime.block_on(Lister::new(&stores).list(&patterns)).map_err(Failure::request)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
-    for input in listing.iter().map_err(Failure::job)? {
+    for input in listing.inputs().map_err(Failure::job)? {
         let input = input.map_err(Failure::job)?;
         let source = PathSource::open(&input.uri).map_err(Failure::request)?;
         let what = Open::whole(&input.name, input.format);

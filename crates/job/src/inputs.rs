@@ -71,7 +71,7 @@ fn make_pages(
     task_bytes: u64,
     pages: &mpsc::Sender<Result<Bytes, JobError>>,
 ) -> Result<(), InputError> {
-    let mut tasks = cut_input(listing.iter()?, task_bytes);
+    let mut tasks = cut_input(listing.inputs()?, task_bytes);
     loop {
         let page: Vec<Vec<Slice>> = tasks.by_ref().take(INPUTS_PAGE as usize).collect::<Result<_, _>>()?;
         if page.is_empty() {
@@ -132,7 +132,7 @@ mod tests {
             tasks.extend(job.inputs_page(&first, page).await.expect("reads"));
         }
         let expected: Vec<Vec<Slice>> =
-            cut_input(seen.iter().expect("memory"), 64 << 10).collect::<Result<_, _>>().expect("memory");
+            cut_input(seen.inputs().expect("memory"), 64 << 10).collect::<Result<_, _>>().expect("memory");
         assert_eq!(tasks, expected);
         let beyond = job.inputs_page(&first, 4).await.expect_err("there is none");
         assert!(beyond.to_string().contains("000004.json.zst: not found"), "{beyond}");

@@ -94,7 +94,7 @@ pub fn plan(
         .map_or_else(|| (input_bytes / TASKS_WANTED).clamp(TASK_SIZE_MIN, TASK_SIZE_MAX), |size| size.0)
         .max(1);
     let mut map_tasks = 0;
-    for task in cut_input(listing.iter()?, task_bytes) {
+    for task in cut_input(listing.inputs()?, task_bytes) {
         task?;
         map_tasks += 1;
     }
@@ -227,7 +227,9 @@ pub fn job_id(recipe: &Recipe, identity: &[&str]) -> String {
     };
     part(VERSION);
     part(&without_output_path(&recipe.canonical).to_string());
-    identity.iter().for_each(|text| part(text));
+    for text in identity {
+        part(text);
+    }
     let mut slug: String = recipe
         .head
         .name
@@ -368,13 +370,13 @@ mod tests {
                 .expect("plans")
         };
         let (a, b) = (file("a", 10, true), file("b", 20, true));
-        let begun = planned(&[a.clone()], "d1");
+        let begun = planned(std::slice::from_ref(&a), "d1");
         assert_eq!(begun.same_request(&begun), Ok(()));
         let touched = Input { tag: "later".into(), ..a.clone() };
         for (now, part) in [
             (planned(&[a.clone(), b.clone()], "d1"), "now there are 2 of 30 bytes (1 files more)"),
             (planned(&[touched], "d1"), "as many files, and some of them changed"),
-            (planned(&[a.clone()], "d2"), "another m.bin (sha256 d1, now d2)"),
+            (planned(std::slice::from_ref(&a), "d2"), "another m.bin (sha256 d1, now d2)"),
         ] {
             let why = begun.same_request(&now).expect_err(part);
             assert!(why.contains(part) && why.contains("--overwrite"), "{why}");

@@ -74,7 +74,7 @@ impl Listing {
     }
 
     /// The files in order, from the first, as often as one likes.
-    pub fn iter(&self) -> Result<Inputs<'_>, InputError> {
+    pub fn inputs(&self) -> Result<Inputs<'_>, InputError> {
         Ok(Inputs(match &self.0.files {
             Files::Memory(inputs) => Entries::Memory(inputs.iter()),
             Files::Stored(stored) => Entries::Stored(Box::new(stored.rows()?)),

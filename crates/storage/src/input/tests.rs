@@ -20,7 +20,7 @@ async fn stores(keys: &[(&str, &str)]) -> Stores {
 async fn list(stores: &Stores, texts: &[&str], format: Option<Format>) -> Result<Vec<Input>, InputError> {
     let patterns: Vec<Pattern> =
         texts.iter().map(|&text| Pattern { text: text.to_owned(), format }).collect();
-    Lister::new(stores).list(&patterns).await?.iter()?.collect()
+    Lister::new(stores).list(&patterns).await?.inputs()?.collect()
 }
 
 async fn names(stores: &Stores, patterns: &[&str]) -> Result<Vec<String>, String> {
@@ -186,7 +186,7 @@ async fn the_same_listing_whatever_the_order_and_spilled_or_not() {
         let listing = lister.list(&[ALL.into(), "memory://invented/crawl".into()]).await.unwrap();
         assert_eq!(listing.is_in_memory(), buffer == 1 << 30);
         for _ in 0..2 {
-            let inputs: Vec<Input> = listing.iter().unwrap().collect::<Result<_, _>>().unwrap();
+            let inputs: Vec<Input> = listing.inputs().unwrap().collect::<Result<_, _>>().unwrap();
             seen.push((listing.sha256().to_owned(), listing.kinds().clone(), inputs));
         }
         assert_eq!(listing.files(), 3000);
@@ -207,7 +207,7 @@ async fn shared_names_become_locations_also_when_spilled() {
         let mut lister = Lister::new(&stores);
         lister.buffer = buffer;
         let listing = lister.list(&patterns).await.unwrap();
-        let names: Vec<String> = listing.iter().unwrap().map(|input| input.unwrap().name).collect();
+        let names: Vec<String> = listing.inputs().unwrap().map(|input| input.unwrap().name).collect();
         assert_eq!(names, ["t/a/1.jsonl", "t/b/1.jsonl", "t/c/1.jsonl", "2.jsonl"]);
     }
 }
@@ -221,7 +221,7 @@ async fn the_first_pattern_that_means_a_file_names_it() {
         (["memory://t/".into(), whole], "a/1.jsonl", Format::Jsonl),
     ] {
         let listing = Lister::new(&stores).list(&patterns).await.unwrap();
-        let inputs: Vec<Input> = listing.iter().unwrap().collect::<Result<_, _>>().unwrap();
+        let inputs: Vec<Input> = listing.inputs().unwrap().collect::<Result<_, _>>().unwrap();
         assert_eq!(inputs.len(), 1);
         assert_eq!((inputs[0].name.as_str(), inputs[0].format), (name, format));
     }
@@ -240,7 +240,7 @@ async fn large_lists_are_read_line_by_line_and_their_files_listed_by_folder() {
     for n in 0..3000 {
         let key = format!("crawl-data/{}/{n:05}.warc.gz", n % 3);
         store.put(&key, Bytes::from_static(b"x")).await.unwrap();
-        text.push_str(&format!("{key}\n"));
+        text += &(key + "\n");
     }
     store.put("x/warc.paths.gz", gzip(&text)).await.unwrap();
     let before = stores.meter().requests();
@@ -323,7 +323,7 @@ async fn a_million_files_take_little_memory() {
     let (before, start) = (memory("VmRSS"), std::time::Instant::now());
     let listing = Lister::new(&stores).scratch(folder.path()).list(&[ALL.into()]).await.unwrap();
     let listed = start.elapsed();
-    let read = listing.iter().unwrap().filter(Result::is_ok).count() as u64;
+    let read = listing.inputs().unwrap().flatten().count() as u64;
     assert_eq!((read, listing.files()), (files, files));
     // The invented store itself holds all its keys.
     let peak = memory("VmHWM") - before;
