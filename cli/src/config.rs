@@ -10,6 +10,7 @@ use gristmill_pipeline::recipe::tree::{self, Node};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::{Map, Value};
+use std::fmt::Write as _;
 use std::io::Write as _;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
@@ -23,6 +24,7 @@ pub(crate) trait Layer: clap::Args + Serialize + DeserializeOwned {
 
 /// Where the settings of a command come from.
 #[derive(clap::Args)]
+#[allow(clippy::struct_field_names, reason = "fields are flags")]
 pub(crate) struct Config<L: Layer> {
     #[command(flatten)]
     given: L,
@@ -115,7 +117,7 @@ fn show<L: Layer>(settings: &L) -> serde_json::Result<String> {
             Value::String(value) => Value::String(without_password(&value)),
             value => value,
         };
-        text.push_str(&format!("{name}: {value}\n"));
+        let _ = writeln!(text, "{name}: {value}");
     }
     Ok(text)
 }
@@ -224,7 +226,7 @@ mod tests {
         fn defaults() -> Self {
             Self {
                 inner: Inner { max_attempts: Some(4), ..Inner::default() },
-                lease: Some(Span(Duration::from_secs(60))),
+                lease: Some(Span(Duration::from_mins(1))),
                 ..Self::default()
             }
         }

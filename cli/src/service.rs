@@ -73,6 +73,7 @@ struct QueueOptions {
 /// S3. Keys come from the standard chain: `AWS_*` variables, profiles, the machine's role.
 #[derive(Default, Serialize, Deserialize, clap::Args)]
 #[serde(default, rename_all = "kebab-case")]
+#[allow(clippy::struct_field_names, reason = "fields are flags")]
 struct S3Options {
     /// Another server than AWS
     #[arg(long, value_name = "URL", env = "GRISTMILL_S3_ENDPOINT")]

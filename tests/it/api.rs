@@ -9,6 +9,7 @@ use gristmill_proto::v1::{
 use gristmill_tests::gristmill;
 use rcgen::{BasicConstraints, CertificateParams, CertifiedIssuer, IsCa, KeyPair};
 use rustix::process::Signal;
+use std::fmt::Write as _;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Path, PathBuf};
@@ -326,7 +327,7 @@ async fn what_cannot_be_done_is_refused_clearly() {
     let mut bomb = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n".to_owned();
     for level in 1..12 {
         let aliases = vec![format!("*a{}", level - 1); 10].join(",");
-        bomb.push_str(&format!("a{level}: &a{level} [{aliases}]\n"));
+        writeln!(bomb, "a{level}: &a{level} [{aliases}]").expect("memory");
     }
     for yaml in [bomb, "[".repeat(1 << 20), "- x\n".repeat((1 << 20) / 4)] {
         let began = Instant::now();

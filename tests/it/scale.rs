@@ -37,7 +37,7 @@ async fn a_job_of_many_tasks_leaves_redis_small() {
 async fn ten_million_tasks() {
     let tasks = std::env::var("GRISTMILL_SCALE_TASKS").ok().and_then(|n| n.parse().ok());
     let found = run(tasks.unwrap_or(10_000_000)).await.expect("redis-server is there");
-    println!("{found:?}");
+    eprintln!("{found:?}");
     assert!(found.coordinator_peak < 1 << 30, "{found:?}");
     assert!(found.redis_peak < 200 << 20, "{found:?}");
 }
@@ -92,14 +92,14 @@ async fn run(tasks: u64) -> Option<Found> {
         let view = watch.borrow_and_update().clone();
         if view.planned && first.is_none() {
             first = Some(Instant::now());
-            println!("planned after {:.0} s", began.elapsed().as_secs_f64());
+            eprintln!("planned after {:.0} s", began.elapsed().as_secs_f64());
         }
         if view.state.is_final() || view.state == JobState::Failed {
             break view;
         }
         if said.elapsed() > Duration::from_secs(30) {
             said = Instant::now();
-            println!("{:?} {:?}", view.stages.first().map(|s| s.tasks_done), view.rates);
+            eprintln!("{:?} {:?}", view.stages.first().map(|s| s.tasks_done), view.rates);
         }
         watch.changed().await.expect("the coordinator runs");
     };

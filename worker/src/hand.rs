@@ -202,6 +202,7 @@ fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
 }
 
 #[cfg(target_os = "linux")]
+#[allow(clippy::unnecessary_wraps, reason = "other systems have none")]
 fn thread_id() -> Option<u32> {
     Some(rustix::thread::gettid().as_raw_nonzero().get().unsigned_abs())
 }

@@ -96,7 +96,7 @@ async fn work(options: &Options) -> Result<End, Failure> {
     let stopping = stop.clone();
     let ready = move || {
         let (queue, stopping) = (Arc::clone(&queue), stopping.clone());
-        Box::pin(async move { is_ready(&*queue, &stopping).await }) as _
+        Box::pin(async move { is_ready(&queue, &stopping).await }) as _
     };
     service.serve_metrics("worker", Box::new(ready)).await?;
     eprintln!("gristmill worker: {name} works with {lanes} lanes in {}", worker.workspace);

@@ -17,7 +17,7 @@ use tonic::{Code, Status};
 
 const INTERVAL_DEFAULT: Duration = Duration::from_secs(1);
 const INTERVAL_MIN: Duration = Duration::from_millis(100);
-const INTERVAL_MAX: Duration = Duration::from_secs(60);
+const INTERVAL_MAX: Duration = Duration::from_mins(1);
 
 /// As often as asked for, within reason.
 pub(super) fn interval(asked_ms: u32) -> Duration {

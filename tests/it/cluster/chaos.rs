@@ -56,7 +56,7 @@ fn torment(kills: u64, seed: u64, coordinators: usize) {
             killed += 1;
             check_records(&folder.join("ws/jobs").join(&job), &mut done);
         }
-        cluster.wait(&job, Duration::from_secs(120));
+        cluster.wait(&job, Duration::from_mins(2));
         check_records(&folder.join("ws/jobs").join(&job), &mut done);
         let got = published(&output);
         assert_eq!(got.keys().collect::<Vec<_>>(), expected.keys().collect::<Vec<_>>());
