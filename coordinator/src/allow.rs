@@ -5,7 +5,7 @@
 //! each listed file before it is looked at (a list may name anything, a link may lead anywhere), the output, and models
 //! that are no bare names.
 //!
-//! Locations are compared as what they mean, not as they are spelled ([`settle`]). What cannot be told for certain is
+//! Locations are compared as what they mean, not as they are spelled (`settle`). What cannot be told for certain is
 //! refused. A link that somebody with rights on the coordinator's disk changes between the look and the read is not seen.
 
 use gristmill_pipeline::Recipe;

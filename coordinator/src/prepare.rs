@@ -153,3 +153,61 @@ fn check_order(recipe: &Recipe, listing: &Listing) -> Result<(), PrepareError> {
         _ => Ok(()),
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use gristmill_job::job_id;
+    use gristmill_storage::fault::{Fault, Faults, Faulty};
+    use gristmill_storage::meter::Op;
+    use gristmill_storage::{MemoryStore, Settings, Store, Uri};
+    use std::sync::Arc;
+
+    /// A bucket with two files, and lists that name what they should not.
+    async fn world(faults: &Arc<Faults>) -> Stores {
+        let store = Faulty::new(Arc::new(MemoryStore::new("w")), Arc::clone(faults));
+        for (key, data) in [
+            ("in/a.jsonl", "{}"),
+            ("in/b.html", "<p>"),
+            ("lists/escaping.txt", "../in/a.jsonl"),
+            ("lists/evil.txt", "memory://w/in/a.jsonl\n/etc/passwd"),
+        ] {
+            store.put(key, data.into()).await.expect("puts");
+        }
+        let stores = Stores::new(Settings::default());
+        stores.replace(&"memory://w/".parse().expect("URI"), Arc::new(store)).expect("is replaced");
+        stores
+    }
+
+    async fn kind(yaml: &str, faults: &Arc<Faults>) -> Result<u64, (PrepareErrorKind, String)> {
+        let stores = world(faults).await;
+        let resolver = Resolver::new(stores.clone(), "/nowhere".into(), "/nowhere".into());
+        let recipe = Recipe::parse(&format!("name: x\nsteps: []\n{yaml}\n"), &[]).expect(yaml);
+        let allow = Allow::only(vec!["memory://w".parse::<Uri>().expect("URI")]);
+        let prepared =
+            prepare(&stores, &resolver, &recipe, &job_id(&recipe, &[]), &allow, &std::env::temp_dir()).await;
+        prepared.map(|p| p.plan.input_files).map_err(|error| (error.kind(), error.to_string()))
+    }
+
+    #[tokio::test]
+    async fn what_is_wrong_says_what_can_be_done() {
+        use PrepareErrorKind::{Denied, Invalid};
+        let faults = Arc::default();
+        assert_eq!(kind("input: memory://w/in/a.jsonl", &faults).await, Ok(1));
+        for (yaml, expected, part) in [
+            ("", Invalid, "names no input"),
+            ("input: memory://w/none", Invalid, "nothing there matches"),
+            ("input: memory://w/in/b.html", Invalid, "add `extract_text`"),
+            ("input: memory://w/lists/escaping.txt", Invalid, "may not"),
+            ("input: memory://w/lists/evil.txt", Denied, "listed input /etc/passwd is not allowed here"),
+            ("input: file:///etc/passwd", Denied, "input /etc/passwd is not allowed here"),
+            ("input: memory://w/in/a.jsonl\noutput: {path: /tmp}", Denied, "output /tmp is not allowed here"),
+        ] {
+            let (kind, error) = kind(yaml, &faults).await.expect_err(yaml);
+            assert!(kind == expected && error.contains(part), "{yaml}: {kind:?} {error}");
+        }
+        faults.every(Op::List, Fault::Fail);
+        let outage = kind("input: memory://w/in/*.jsonl", &faults).await.expect_err("an outage");
+        assert_eq!(outage.0, PrepareErrorKind::Retry, "{}", outage.1);
+    }
+}

@@ -13,8 +13,8 @@
 //! when it is moved. Where two inputs would get one name, both take their whole location as name. A file that several patterns
 //! mean is one input, as the first of them has it.
 //!
-//! **Memory** is bounded, whatever the number of files: patterns are walked page by page ([`walk`]), what is found is asked for
-//! its size in chunks ([`measure`]), sorted through scratch files ([`sort`]), and read back from one ([`Listing`]).
+//! **Memory** is bounded, whatever the number of files: patterns are walked page by page (`walk`), what is found is asked for
+//! its size in chunks (`measure`), sorted through scratch files (`sort`), and read back from one ([`Listing`]).
 
 mod list_file;
 mod listing;
