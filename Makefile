@@ -28,6 +28,7 @@ quickstart: models/lid.176.ftz build ## build, pack the example pages, curate th
 
 # One build for all of it: the same choice of packages everywhere, so that nothing is compiled for it twice.
 test: setup ## set up what the tests need and run all of them, the fast ones first
+	$(VENV)/bin/buf lint proto
 	$(CARGO) build --workspace --bins --tests
 	$(CARGO) test --workspace --lib --bins
 	$(CARGO) test --workspace --doc

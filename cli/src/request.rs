@@ -78,7 +78,9 @@ fn cache_folder() -> PathBuf {
 pub(crate) fn stores() -> Stores {
     let text = |name: &str| std::env::var(name).ok().filter(|value| !value.is_empty());
     let flag = |name: &str| text(name).map(|value| value == "1" || value == "true");
-    let mut settings = Settings::default();
+    // On one's own machine one may follow where one likes; a service's attempts are told not to.
+    let redirects_anywhere = text("GRISTMILL_REDIRECTS").is_none_or(|value| value != "same-host");
+    let mut settings = Settings { redirects_anywhere, ..Settings::default() };
     settings.s3.endpoint = text("GRISTMILL_S3_ENDPOINT");
     settings.s3.region = text("GRISTMILL_S3_REGION");
     settings.s3.path_style = flag("GRISTMILL_S3_PATH_STYLE");

@@ -157,6 +157,7 @@ impl ServiceOptions {
     pub(crate) fn storage_variables(&self) -> Vec<(&'static str, String)> {
         let s3 = &self.s3;
         let all = [
+            ("GRISTMILL_REDIRECTS", Some("same-host".to_owned())),
             ("GRISTMILL_S3_ENDPOINT", s3.s3_endpoint.clone()),
             ("GRISTMILL_S3_REGION", s3.s3_region.clone()),
             ("GRISTMILL_S3_PATH_STYLE", s3.s3_path_style.map(|flag| flag.to_string())),

@@ -398,7 +398,7 @@ impl Observer {
         run: &StageRun,
     ) -> Result<(), DriveError> {
         let now = Instant::now();
-        if now < self.next_view && !run.is_complete() {
+        if now < self.next_view && !run.is_complete() && !run.is_stuck() {
             return Ok(());
         }
         self.next_view = now + VIEW_EVERY;

@@ -147,6 +147,8 @@ impl Coordinator {
         producer: Arc<dyn Producer>,
     ) -> Result<Self, ServiceError> {
         let workspace = Workspace::open(&stores, &settings.workspace)?;
+        let allow = settings.allow.guarding(&settings.workspace);
+        let settings = CoordinatorSettings { allow, ..settings };
         let (stop, _) = watch::channel(false);
         let coordinator = Self(Arc::new(Inner {
             settings,

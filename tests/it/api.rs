@@ -432,7 +432,9 @@ async fn without_the_right_certificate_nobody_gets_in() {
     let Some(service) = Service::coordinator(prepare(true)) else { return };
     let stranger = service.endpoint("https").tls_config(tls()).expect("TLS");
     let refusal = ask(stranger).await.expect_err("no certificate");
-    assert!(refusal.contains("CertificateRequired"), "{refusal}");
+    // In TLS 1.3 the client is through its handshake by then: it reads the reason, or finds the connection closed.
+    let told = ["CertificateRequired", "connection closed", "BrokenPipe", "ConnectionReset"];
+    assert!(told.iter().any(|reason| refusal.contains(reason)), "{refusal}");
     let known = service.endpoint("https").tls_config(tls().identity(identity())).expect("TLS");
     ask(known).await.expect("a certificate opens");
 }

@@ -114,6 +114,7 @@ fn a_job_that_fails_ends_with_1_and_its_reason_and_can_be_retried() {
     assert_eq!(code(&watched), Some(1), "{}{}", stdout(&watched), cluster.logs());
     let said = stderr(&watched);
     assert!(said.contains(&format!("job {id} failed: ")) && said.contains("retry"), "{said}");
+    assert_eq!(cluster.json(&["job", &id])["stages"][0]["tasks_failed"], 1);
     let failed = cluster.json(&["tasks", &id, "--state", "failed", "--stage", "0"]);
     assert!(!failed["tasks"][0]["reason"].as_str().expect("a reason").is_empty(), "{failed}");
     let listed = stdout(&cluster.ask(&["tasks", &id, "--stage", "0", "--failures"]));

@@ -2,6 +2,7 @@
 //! answers badly or not at all. Whatever happens, the dataset is byte for byte that of a calm run on one machine.
 
 mod chaos;
+mod death;
 mod outage;
 mod process;
 

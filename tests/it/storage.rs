@@ -30,6 +30,7 @@ fn stores(endpoint: &str, secret: &str) -> Stores {
             ..S3Settings::default()
         },
         retry: RetrySettings { base_ms: 20, cap_ms: 500, timeout_ms: 20_000, ..RetrySettings::default() },
+        ..Settings::default()
     })
 }
 

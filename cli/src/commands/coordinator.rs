@@ -94,7 +94,7 @@ async fn coordinate(options: &Options) -> Outcome {
     let tls = options.tls()?;
     let workspace = service.workspace()?;
     let settings = CoordinatorSettings {
-        allow: options.allow()?.guarding(&workspace),
+        allow: options.allow()?,
         workspace,
         keep_intermediate: options.keep_intermediate.unwrap_or_default(),
         scratch: service.scratch(),

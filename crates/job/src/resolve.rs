@@ -11,7 +11,7 @@ use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
-use std::path::{Path, PathBuf};
+use std::path::{Component, Path, PathBuf};
 use std::sync::Arc;
 
 /// Files from this size on are mapped rather than read: pages that are not needed take no memory.
@@ -120,10 +120,14 @@ impl Resolver {
         let uri: Uri = location.parse().map_err(|e: gristmill_storage::UriError| bad(e.to_string()))?;
         let mut local = vec![self.models.join(uri.file_name())];
         if let Uri::File(path) = &uri {
-            if path.components().count() > 1 && !path.is_absolute() {
-                local.insert(0, self.models.join(path));
+            // A bare name means a model of that name, and never whatever lies where the program was started.
+            if path.components().count() > 1 {
+                let below = path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
+                if below {
+                    local.insert(0, self.models.join(path));
+                }
+                local.push(path.clone());
             }
-            local.push(path.clone());
         }
         for path in local {
             if path.is_file() {

@@ -22,6 +22,9 @@ pub struct Settings {
     pub s3: S3Settings,
     /// How often and how patiently failed requests are repeated.
     pub retry: RetrySettings,
+    /// Follow redirects of web servers to any other host, by https. A service that reads what others name must not: an
+    /// address that it may read could lead it to one that it may not.
+    pub redirects_anywhere: bool,
 }
 
 /// How S3 is reached.
@@ -172,7 +175,10 @@ impl Inner {
             }
             #[cfg(feature = "https")]
             Uri::Http { origin, .. } => {
-                let client = crate::store::http::client(self.settings.retry.timeout())?;
+                let client = crate::store::http::client(
+                    self.settings.retry.timeout(),
+                    self.settings.redirects_anywhere,
+                )?;
                 let store = crate::store::http::HttpStore::new(client, origin);
                 Ok(Arc::new(Retry::new(self.metered(Arc::new(store)), self.policy())))
             }

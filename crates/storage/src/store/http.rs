@@ -27,13 +27,13 @@ pub struct HttpStore {
     client: Client,
 }
 
-/// One client for all hosts of a process.
-pub(crate) fn client(timeout: Duration) -> Result<Client, StoreError> {
-    let redirects = redirect::Policy::custom(|attempt| {
+/// One client for all hosts of a process. `anywhere`: see [`crate::Settings::redirects_anywhere`].
+pub(crate) fn client(timeout: Duration, anywhere: bool) -> Result<Client, StoreError> {
+    let redirects = redirect::Policy::custom(move |attempt| {
         let Some(from) = attempt.previous().last() else { return attempt.stop() };
         if attempt.previous().len() > REDIRECTS {
             attempt.error("too many redirects")
-        } else if is_same_host(from, attempt.url()) {
+        } else if is_same_host(from, attempt.url()) || (anywhere && attempt.url().scheme() == "https") {
             attempt.follow()
         } else {
             // The rest of an address may hold a signature, which is nobody's to see.
