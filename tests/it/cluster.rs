@@ -5,5 +5,6 @@ mod chaos;
 mod death;
 mod outage;
 mod process;
+mod share;
 
 pub(crate) use process::{Cluster, Setup};

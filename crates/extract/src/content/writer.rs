@@ -198,17 +198,24 @@ impl Writer {
         {
             self.out.push('^');
         }
-        let mut marked = false;
         for mark in self.marks.iter_mut().filter(|mark| !mark.written) {
             mark.written = true;
-            marked = true;
             self.out.push_str(mark.name);
         }
-        // A line of text must not open a code fence.
-        if line_starts && !marked && self.markdown && text.starts_with(['`', '~']) {
+        // A line of text must not open a code fence, be it inside what looks like a quote or a list.
+        if self.markdown
+            && text.trim_start_matches('>').starts_with(['`', '~'])
+            && self.line_holds_only_markers()
+        {
             self.out.push('\\');
         }
         self.blank = false;
+    }
+
+    /// Whether all of the line so far may be taken for the beginning of quotes and list items.
+    fn line_holds_only_markers(&self) -> bool {
+        let line = self.out.rsplit('\n').next().unwrap_or_default();
+        line.bytes().all(|b| b.is_ascii_digit() || b" >-+*:.)".contains(&b))
     }
 
     /// Ends the line before if that is due, and begins the next one; true if a line begins here.
