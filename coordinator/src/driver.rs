@@ -147,11 +147,11 @@ impl Driver {
                     }
                 }
                 JobState::Paused => {
+                    // Another coordinator that enqueues still does the same once it has read the log.
                     if !std::mem::replace(&mut paused, true) {
                         seat.set_active(false);
+                        self.engine.producer().withdraw_job(&self.job.id).await?;
                     }
-                    // Every round, since another coordinator may have enqueued meanwhile.
-                    self.engine.producer().withdraw_job(&self.job.id).await?;
                 }
                 JobState::Failed | JobState::Cancelled | JobState::Done => return Ok(StageEnd::Left),
             }

@@ -5,7 +5,6 @@
 //! when they are many.
 
 use crate::driver::{Driver, job_tally};
-use crate::stage_run::REQUESTS;
 use futures::StreamExt;
 use futures::stream;
 use gristmill_job::{
@@ -136,7 +135,7 @@ async fn bring_files(driver: &Driver, place: &Place) -> Result<Files, PublishErr
                 bring(driver, &file.path, place, &place.key(&published)).await?;
                 Ok::<_, PublishError>(FileEntry { path: published, ..file })
             })
-            .buffered(MOVES.min(REQUESTS));
+            .buffered(MOVES);
         while let Some(file) = brought.next().await {
             let file = file?;
             files.rows += file.rows;

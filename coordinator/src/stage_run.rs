@@ -10,7 +10,9 @@ use gristmill_pipeline::Tally;
 use std::collections::{BTreeMap, BTreeSet};
 
 /// Objects read or written at once.
-pub(crate) const REQUESTS: usize = 64;
+const REQUESTS: usize = 64;
+/// Pages read at once.
+const PAGES_AT_ONCE: usize = 16;
 /// Pages whose records are kept in memory while they fill; of more, the records are read again when they are full.
 const CACHED_PAGES: usize = 32;
 
@@ -54,7 +56,7 @@ impl StageRun {
         let written = job.written_pages(stage).await?;
         let mut records = stream::iter(written)
             .map(|page| async move { Ok::<_, JobError>((page, job.must_page(stage, page).await?)) })
-            .buffer_unordered(REQUESTS.min(16));
+            .buffer_unordered(PAGES_AT_ONCE);
         while let Some((page, records)) = records.try_next().await? {
             for record in &records {
                 run.done.insert(record.task);
@@ -158,7 +160,7 @@ impl StageRun {
         while let Some(page) = self.full.first().copied() {
             let stage = self.stage;
             let tasks = tasks_of_page(page, self.tasks);
-            let mut records = self.filling.get(&page).cloned().unwrap_or_default();
+            let mut records = self.filling.remove(&page).unwrap_or_default();
             if records.len() as u64 != tasks.end - tasks.start {
                 let read = |task| async move { job.must_record(stage, task).await };
                 records = stream::iter(tasks).map(read).buffered(REQUESTS).try_collect().await?;
@@ -170,7 +172,6 @@ impl StageRun {
                 tracing::debug!(job = job.id, stage, page, orphans, "deleted files of attempts that lost");
             }
             self.written.insert(page);
-            self.filling.remove(&page);
             self.full.remove(&page);
         }
         Ok(())

@@ -168,7 +168,9 @@ impl Coordinator {
         let place = Place::open(&self.0.stores, &output).map_err(store)?;
         let (claim, manifest) = (place.key(CLAIM), place.key("manifest.json"));
         let taken = |by: &str| {
-            Trouble::Final(format!("{output} holds {by}; choose another output, or delete what is there"))
+            Trouble::Final(format!(
+                "{output} holds {by}; choose another output, cancel that job, or delete what is there"
+            ))
         };
         let unclaimed = match place.store().get(&claim, None).await {
             Ok(_) => false,
@@ -195,12 +197,33 @@ impl Coordinator {
         }
     }
 
+    /// A cancelled job that published nothing gives its output up, for the next try to write there.
+    async fn give_up_output(&self, entry: &Entry) -> Result<(), ServiceError> {
+        let Ok(output) = entry.output().parse::<Uri>() else { return Ok(()) };
+        let place = Place::open(&self.0.stores, &output).map_err(JobError::from)?;
+        let claim = place.key(CLAIM);
+        let claimed: serde_json::Value = match place.store().get(&claim, None).await {
+            Ok(bytes) => serde_json::from_slice(&bytes).unwrap_or_default(),
+            Err(error) if error.kind() == Kind::NotFound => return Ok(()),
+            Err(error) => return Err(JobError::from(error).into()),
+        };
+        let mine = claimed.get("job").and_then(serde_json::Value::as_str) == Some(&entry.request.job);
+        let data = place.store().list_page(&place.key("data/"), None, 1).await.map_err(JobError::from)?;
+        if mine && data.entries.is_empty() {
+            place.store().delete(&[claim]).await.map_err(JobError::from)?;
+        }
+        Ok(())
+    }
+
     /// Deletes what a job that ended leaves behind: its tasks in the queue, and the files that passes exchanged. An
     /// attempt that is running still learns from its next heartbeat that it is not wanted; what it writes until then
     /// goes in a second round.
     async fn clear(&self, entry: &Entry, state: JobState) -> Result<(), ServiceError> {
         if entry.job.is_cleared().await? {
             return Ok(());
+        }
+        if state == JobState::Cancelled {
+            self.give_up_output(entry).await?;
         }
         for pause in [CLEAR_AGAIN_AFTER, Duration::ZERO] {
             self.0.engine.producer().forget_job(&entry.request.job).await?;
