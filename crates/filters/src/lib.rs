@@ -3,7 +3,7 @@
 //! Reading order: [`Text`] (a text and what was measured on it), [`survey`] (one pass that counts words and lines), [`repetition`]
 //! (Gopher's tests), [`words`] (Unicode's words), [`lines`] (what changes a text line by line), [`phrases`] (boilerplate), [`urls`]
 //! (of pages and within texts), [`datatrove`] (FineWeb's filters), [`python`] (Python's notion of characters, which all rules are
-//! written in).
+//! written in), [`pickle`] (lists that Python stored).
 //!
 //! **Exactness.** What DCLM's code says of a text is said here: characters are Python 3.11's, words are fastText's, `uniseg`'s or
 //! `str.split()`'s, shares are compared in the same floating-point operations. **Failure.** Nothing fails on a text; lists and patterns
@@ -14,6 +14,7 @@ pub mod datatrove;
 pub mod latex;
 pub mod lines;
 pub mod phrases;
+pub mod pickle;
 pub mod pii;
 pub mod python;
 pub mod repetition;

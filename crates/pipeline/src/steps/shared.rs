@@ -5,6 +5,7 @@ use crate::{BuildError, Fields, Resources, Text, Verdict};
 use gristmill_classify::Model;
 use gristmill_filters::lines::Edit;
 use gristmill_filters::phrases;
+use gristmill_filters::pickle::{self, PickledList};
 use gristmill_filters::python;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -48,18 +49,21 @@ impl From<Location> for phrases::Location {
     }
 }
 
-/// The lines of a list that a recipe names.
+/// The entries of a list that a recipe names: the lines of a text, or what a Python pickle holds.
 pub(super) fn read_list(resources: &Resources, name: &str) -> Result<Vec<String>, BuildError> {
-    if name
-        .rsplit('.')
-        .next()
-        .is_some_and(|end| end.eq_ignore_ascii_case("pkl") || end.eq_ignore_ascii_case("pickle"))
-    {
-        return Err(BuildError::new(format!(
-            "{name} is a Python pickle; give the list as text, one entry a line"
-        )));
+    Ok(read_list_or_regex(resources, name)?.words)
+}
+
+/// The same with what a pickled regex says of its words.
+pub(super) fn read_list_or_regex(resources: &Resources, name: &str) -> Result<PickledList, BuildError> {
+    let file = name.split("#sha256=").next().unwrap_or_default().to_lowercase();
+    if [".pkl", ".pickle"].iter().any(|end| file.ends_with(end)) {
+        let resource = resources.get(name)?;
+        return pickle::read((*resource.bytes).as_ref())
+            .map_err(|error| BuildError::new(format!("{} is no list: {error}", resource.found)));
     }
-    Ok(python::lines(resources.text(name)?).map(str::to_owned).collect())
+    let words = python::lines(resources.text(name)?).map(str::to_owned).collect();
+    Ok(PickledList { words, regex: None })
 }
 
 /// DCLM's sentence tokenizers: one rule stands for both.

@@ -1,9 +1,10 @@
 //! `url_substring_filter`
 
-use super::shared::{OneOrMany, read_list};
+use super::shared::{OneOrMany, read_list_or_regex};
 use crate::resources::Wanted;
 use crate::step::{Context, Needs, Semantics};
 use crate::{BuildError, Built, Resources, Step, Verdict};
+use gristmill_filters::pickle::PickledList;
 use gristmill_filters::python;
 use gristmill_filters::urls::{Case, StringSet, WordList, bare_host, netloc};
 use schemars::JsonSchema;
@@ -17,7 +18,8 @@ pub struct UrlSubstringFilter;
 pub struct Params {
     /// What to look for.
     banlist: Option<OneOrMany>,
-    /// A list of that, one entry a line; wins over `banlist`.
+    /// A list of that, one entry a line; wins over `banlist`. From a Python pickle (`.pkl`) comes a collection of strings, or the regex
+    /// that Retrie makes of one, which has its own way about word boundaries and case.
     banlist_from_fname: Option<String>,
     /// Deleted from the URL before it is compared, wherever they stand.
     ignore_chars: Option<Vec<String>>,
@@ -49,29 +51,38 @@ impl Default for Params {
 /// The list, ready for use by all lanes.
 enum List {
     Hosts(StringSet),
-    Words(WordList),
+    Words { words: WordList, whole: bool },
 }
 
 impl Params {
     fn list(&self, resources: &Resources) -> Result<List, BuildError> {
-        let mut entries = match (&self.banlist_from_fname, &self.banlist) {
-            (Some(name), _) => read_list(resources, name)?,
-            (None, Some(list)) => list.to_vec(),
-            (None, None) => Vec::new(),
+        let PickledList { words: mut entries, regex } = match (&self.banlist_from_fname, &self.banlist) {
+            (Some(name), _) => read_list_or_regex(resources, name)?,
+            (None, Some(list)) => PickledList { words: list.to_vec(), regex: None },
+            (None, None) => PickledList::default(),
         };
+        if self.exact_domain_match && regex.is_some() {
+            return Err(BuildError::new(
+                "a pickled regex cannot be used with exact_domain_match; pickle the list",
+            ));
+        }
         let fixed = self.semantics == Semantics::Fixed;
         if fixed {
             entries.retain(|entry| !python::is_blank(entry));
         }
         let entries = entries.iter().map(|entry| {
             let entry = if fixed { python::strip(entry) } else { entry };
-            self.cased(if fixed && self.exact_domain_match { bare_host(entry) } else { entry })
+            let entry = if fixed && self.exact_domain_match { bare_host(entry) } else { entry };
+            // A regex is as it is: it may name capitals that no lower-cased URL has.
+            if regex.is_some() { Cow::Borrowed(entry) } else { self.cased(entry) }
         });
         Ok(if self.exact_domain_match {
             List::Hosts(StringSet::new(entries))
         } else {
-            let case = if self.case_sensitive { Case::Exact } else { Case::Ignore };
-            List::Words(WordList::new(entries, case))
+            let ignore_case = regex.map_or(!self.case_sensitive, |regex| regex.ignore_case);
+            let case = if ignore_case { Case::Ignore } else { Case::Exact };
+            let whole = regex.map_or(!self.match_substrings, |regex| regex.whole_words);
+            List::Words { words: WordList::new(entries, case), whole }
         })
     }
 
@@ -83,7 +94,9 @@ impl Params {
     fn ignored(&self) -> Vec<String> {
         let mut ignored = self.ignore_chars.clone().unwrap_or_default();
         ignored.retain(|part| {
-            let www = self.exact_domain_match && self.semantics == Semantics::Fixed && part.trim_end_matches('.') == "www";
+            let www = self.exact_domain_match
+                && self.semantics == Semantics::Fixed
+                && part.trim_end_matches('.') == "www";
             !part.is_empty() && !www
         });
         ignored
@@ -98,8 +111,10 @@ impl Step for UrlSubstringFilter {
         `semantics: dclm`: `ignore_chars` such as `www` are deleted wherever they stand, so that `www.xxx.com` becomes `.xxx.com` and \
         is no entry `xxx.com`; the host keeps its port and user; an empty line in the list matches every page. `fixed`: hosts are \
         compared without user, port and a leading `www.`; empty lines are passed over.";
-    const ORIGIN: &'static str = "mlfoundations/dclm, baselines/mappers/filters/metadata_filters.py; ddelange/retrie";
-    const EXAMPLE: &'static str = "{banlist: [casino, poker], match_substrings: false, num_banned_substrs: 2}";
+    const ORIGIN: &'static str =
+        "mlfoundations/dclm, baselines/mappers/filters/metadata_filters.py; ddelange/retrie";
+    const EXAMPLE: &'static str =
+        "{banlist: [casino, poker], match_substrings: false, num_banned_substrs: 2}";
     const NEEDS: Needs = Needs::Nothing;
     const HAS_SEMANTICS: bool = true;
     type Params = Params;
@@ -149,9 +164,9 @@ impl Step for UrlSubstringFilter {
                     let host = if fixed { bare_host(&part) } else { &part };
                     Verdict::keep_if(!hosts.contains(host), "banned domain")
                 }
-                List::Words(words) => {
+                List::Words { words, whole } => {
                     let limit = params.num_banned_substrs;
-                    let found = words.count_distinct(&part, !params.match_substrings, limit);
+                    let found = words.count_distinct(&part, *whole, limit);
                     Verdict::keep_if(found < limit, "banned words")
                 }
             }
@@ -176,7 +191,8 @@ mod tests {
             ("http://a.example/sexass", "keep"),
             ("http://a.example/sex-asshole", "drop"),
         ] {
-            let expected = if expected == "keep" { keep(&url(page)) } else { "drop: banned words".to_owned() };
+            let expected =
+                if expected == "keep" { keep(&url(page)) } else { "drop: banned words".to_owned() };
             check(step, &url(page), expected);
         }
         check(step, r#"{"text":"t"}"#, "broken: no url");
@@ -185,7 +201,9 @@ mod tests {
     #[test]
     fn trap_t2_www_is_cut_as_letters() {
         let step = |semantics: &str| {
-            format!("url_substring_filter: {{banlist: [xxx.com], exact_domain_match: true, ignore_chars: [www], semantics: {semantics}}}")
+            format!(
+                "url_substring_filter: {{banlist: [xxx.com], exact_domain_match: true, ignore_chars: [www], semantics: {semantics}}}"
+            )
         };
         for (host, dclm, fixed) in [
             ("xxx.com", true, true),
@@ -208,13 +226,22 @@ mod tests {
     fn trap_t8_words_are_found_as_by_retrie() {
         // The longest entry wins, in any case (U+017F is an s), whole words only where asked; a shorter one is tried at a boundary.
         let step = |whole: bool, limit: usize| {
-            format!("url_substring_filter: {{banlist: [ab, abc, s], match_substrings: {}, num_banned_substrs: {limit}}}", !whole)
+            format!(
+                "url_substring_filter: {{banlist: [ab, abc, s], match_substrings: {}, num_banned_substrs: {limit}}}",
+                !whole
+            )
         };
-        for (page, whole, distinct) in
-            [("abcd", false, 1), ("abcd", true, 0), ("ab.cd", true, 1), ("abcab", false, 2), ("s/\u{17f}", true, 2), ("s/S", true, 1)]
-        {
+        for (page, whole, distinct) in [
+            ("abcd", false, 1),
+            ("abcd", true, 0),
+            ("ab.cd", true, 1),
+            ("abcab", false, 2),
+            ("s/\u{17f}", true, 2),
+            ("s/S", true, 1),
+        ] {
             for limit in 1..=3 {
-                let expected = if distinct >= limit { "drop: banned words".to_owned() } else { keep(&url(page)) };
+                let expected =
+                    if distinct >= limit { "drop: banned words".to_owned() } else { keep(&url(page)) };
                 check(&step(whole, limit), &url(page), expected);
             }
         }
@@ -235,8 +262,39 @@ mod tests {
         let step = "url_substring_filter: {banlist_from_fname: bad.txt, exact_domain_match: true}";
         check_with(&lists, step, &url("//two.example/"), "drop: banned domain");
         check_with(&lists, step, &url("mailto:x"), keep(&url("mailto:x")));
-        let step = "url_substring_filter: {banlist_from_fname: bad.txt, exact_domain_match: true, semantics: dclm}";
+        let step =
+            "url_substring_filter: {banlist_from_fname: bad.txt, exact_domain_match: true, semantics: dclm}";
         check_with(&lists, step, &url("mailto:x"), "drop: banned domain");
-        check("url_substring_filter: {banlist_from_fname: x.pkl}", &url(""), "refused: x.pkl is a Python pickle; give the list as text, one entry a line");
+    }
+
+    #[test]
+    fn lists_come_from_pickles() {
+        let lists = [
+            ("list.pkl", "(lp0\nVone.example\naVbad\na."),
+            ("regex.pkl", "cre\n_compile\n(V\\b(?:bad|sex)\\b\nI34\ntR."),
+            ("cased.pkl", "cre\n_compile\n(VBad\nI32\ntR."),
+            ("call.pkl", "cos\nsystem\n(Vtrue\ntR."),
+        ];
+        for (params, page, is_dropped) in [
+            ("list.pkl", "badly", true),
+            ("list.pkl, exact_domain_match: true", "http://one.example", true),
+            ("regex.pkl", "badly", false),
+            ("regex.pkl", "x.BAD", true),
+            ("regex.pkl, num_banned_substrs: 2", "sex-bad", true),
+            // The URL is lower-cased by the parameter, the case of the regex is its own.
+            ("cased.pkl", "Bad", false),
+            ("cased.pkl, case_sensitive: true", "Bad", true),
+        ] {
+            let step = format!("url_substring_filter: {{banlist_from_fname: {params}}}");
+            let reason = if params.contains("exact") { "drop: banned domain" } else { "drop: banned words" };
+            let expected = if is_dropped { reason.to_owned() } else { keep(&url(page)) };
+            check_with(&lists, &step, &url(page), expected);
+        }
+        let step = "url_substring_filter: {banlist_from_fname: regex.pkl, exact_domain_match: true}";
+        let refusal = "refused: a pickled regex cannot be used with exact_domain_match; pickle the list";
+        check_with(&lists, step, &url(""), refusal);
+        let refusal = "refused: call.pkl is no list: it calls os.system at byte 19; nothing in a pickle is run, only set, \
+            frozenset and re._compile are known";
+        check_with(&lists, "url_substring_filter: {banlist_from_fname: call.pkl}", &url(""), refusal);
     }
 }
