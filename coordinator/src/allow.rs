@@ -8,8 +8,9 @@
 //! Locations are compared as what they mean, not as they are spelled (`settle`). What cannot be told for certain is
 //! refused. A link that somebody with rights on the coordinator's disk changes between the look and the read is not seen.
 
-use gristmill_pipeline::Recipe;
 use gristmill_pipeline::resources::Wanted;
+use gristmill_pipeline::steps::external::External;
+use gristmill_pipeline::{Recipe, Step as _};
 use gristmill_storage::{Guard, Uri};
 use std::io::ErrorKind;
 use std::path::{Component, Path, PathBuf};
@@ -23,6 +24,8 @@ pub struct Allow(Option<Arc<Rules>>);
 struct Rules {
     prefixes: Vec<Uri>,
     workspace: Option<Uri>,
+    /// Whether recipes may have programs run (the step `external`).
+    external: bool,
 }
 
 /// What a location was wanted for.
@@ -33,6 +36,8 @@ pub enum Use {
     Listed,
     Output,
     Model,
+    /// A program for the workers to run.
+    Program,
 }
 
 impl std::fmt::Display for Use {
@@ -42,6 +47,7 @@ impl std::fmt::Display for Use {
             Self::Listed => "listed input",
             Self::Output => "output",
             Self::Model => "model",
+            Self::Program => "program",
         })
     }
 }
@@ -59,6 +65,7 @@ pub struct Denied {
 const NO_PREFIX: &str = "it lies below no prefix that the coordinator was started with (--allow PREFIX); use one, or ask its operator";
 const OWN: &str =
     "it lies in the coordinator's own workspace; --allow with a prefix inside the workspace opens it";
+const NO_PROGRAMS: &str = "the coordinator was not started with --allow-external; its operator decides whether workers run programs of others";
 const OWN_FOLDERS: &str = "the coordinator keeps its own objects there; choose another place";
 
 /// Folders of a workspace that no recipe writes to, whatever is allowed.
@@ -81,7 +88,7 @@ impl Allow {
                 None
             }
         });
-        Self(Some(Arc::new(Rules { prefixes: settled.collect(), workspace: None })))
+        Self(Some(Arc::new(Rules { prefixes: settled.collect(), workspace: None, external: false })))
     }
 
     /// Keeps recipes out of the workspace even if a prefix around it is allowed.
@@ -89,7 +96,16 @@ impl Allow {
     pub fn guarding(self, workspace: &Uri) -> Self {
         Self(self.0.map(|rules| {
             let workspace = settle(workspace).ok();
-            Arc::new(Rules { prefixes: rules.prefixes.clone(), workspace })
+            Arc::new(Rules { prefixes: rules.prefixes.clone(), workspace, external: rules.external })
+        }))
+    }
+
+    /// Lets recipes have programs run, or not.
+    #[must_use]
+    pub fn with_external(self, external: bool) -> Self {
+        Self(self.0.map(|rules| {
+            let (prefixes, workspace) = (rules.prefixes.clone(), rules.workspace.clone());
+            Arc::new(Rules { prefixes, workspace, external })
         }))
     }
 
@@ -100,6 +116,12 @@ impl Allow {
         }
         if let Some(output) = &recipe.head.output.path {
             self.check(Use::Output, output)?;
+        }
+        if self.0.as_ref().is_some_and(|rules| !rules.external)
+            && let Some(step) = recipe.steps.iter().find(|spec| spec.def.name == External::NAME)
+        {
+            let uri = format!("in step {}", step.index + 1);
+            return Err(Denied { what: Use::Program, uri, why: NO_PROGRAMS.to_owned() });
         }
         self.models(recipe).map(|_| ())
     }

@@ -8,8 +8,8 @@ use crate::driver::{Driver, job_tally};
 use futures::StreamExt;
 use futures::stream;
 use gristmill_job::{
-    Documents, FileEntry, FileRole, JobError, Manifest, Problem, StageRecord, StepPassage, VERSION, pages,
-    without_output_path,
+    Aggregate, Documents, FileEntry, FileRole, JobError, Manifest, Problem, StageRecord, StepPassage,
+    VERSION, pages, without_output_path,
 };
 use gristmill_pipeline::stage::Stage;
 use gristmill_storage::{Kind, Store, StoreError, Stores, Uri, UriError};
@@ -96,6 +96,7 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
         resources: driver.plan.resources.iter().map(|(n, r)| (n.clone(), r.sha256.clone())).collect(),
         steps: steps.collect(),
         documents: Documents::from(tally),
+        aggregates: aggregates(driver).await?,
         stages,
         files: files.listed,
         file_lists: files.lists,
@@ -122,8 +123,8 @@ struct Files {
 
 /// Brings all data files to their place, in order.
 async fn bring_files(driver: &Driver, place: &Place) -> Result<Files, PublishError> {
-    let last = driver.plan.stages.len().saturating_sub(1);
-    let tasks = driver.plan.stages.last().map_or(0, |s| s.tasks);
+    let last = driver.plan.last_pass();
+    let tasks = driver.plan.stages.get(last).map_or(0, |s| s.tasks);
     let mut files = Files::default();
     for page in 0..pages(tasks) {
         let records = driver.job.must_page(last, page).await?;
@@ -191,6 +192,18 @@ async fn bring(driver: &Driver, path: &str, place: &Place, to: &str) -> Result<(
     }
     upload.finish().await?;
     Ok(())
+}
+
+/// What `aggregate` steps summed up, in the order of the recipe.
+async fn aggregates(driver: &Driver) -> Result<Vec<Aggregate>, PublishError> {
+    let mut all = Vec::new();
+    for (stage, planned) in driver.plan.stages.iter().enumerate() {
+        if matches!(planned.stage, Stage::Aggregate) {
+            let records = driver.job.must_page(stage, 0).await?;
+            all.extend(records.into_iter().flat_map(|record| record.aggregates));
+        }
+    }
+    Ok(all)
 }
 
 /// The first problems of the job, by stage and task.

@@ -123,9 +123,9 @@ fn every_operator_does_as_in_dclm() {
         for (row, theirs) in golden.documents.iter().zip(&verdicts) {
             // Operators that need what another one writes are judged in the chain.
             let Some(theirs) = theirs["ops"].get(label) else { continue };
-            let mut doc = document(row);
-            let verdict = chain.apply(&mut doc, &mut Tally::default()).verdict;
-            let ours = outcome(&verdict, row["text"].as_str().expect("a text"), &mut doc);
+            let mut ended = chain.apply(document(row), &mut Tally::default()).expect("runs");
+            let mut end = ended.pop().expect("an end");
+            let ours = outcome(&end.verdict, row["text"].as_str().expect("a text"), &mut end.doc);
             total += 1;
             if same(&ours, theirs) {
                 equal += 1;
@@ -156,16 +156,16 @@ fn the_chain_keeps_what_dclm_keeps() {
     let expected = jsonl(&expected);
     assert_eq!(golden.documents.len(), expected.len());
     for (row, theirs) in golden.documents.iter().zip(&expected) {
-        let mut doc = document(row);
         let seen: Vec<u64> = tally.steps.values().map(|passage| passage.out).collect();
-        let outcome = chain.apply(&mut doc, &mut tally);
+        let end = chain.apply(document(row), &mut tally).expect("runs").pop().expect("an end");
+        let (verdict, doc) = (end.verdict, end.doc);
         let passed = tally
             .steps
             .values()
             .zip(seen.iter().chain(std::iter::repeat(&0)))
             .filter(|(now, before)| now.out > **before)
             .count();
-        let ours = match outcome.verdict {
+        let ours = match verdict {
             Verdict::Keep => {
                 let text = doc.text.as_ref().map_or("", |text| text.as_str());
                 json!({
@@ -205,9 +205,9 @@ fn language(semantics: &str, text: &str) -> Option<Value> {
         json!({"func": "detect_lang_whole_page_enricher", "model": "fasttext", "semantics": semantics});
     let resources = Resources::new(BTreeMap::from([("fasttext".to_owned(), resource(&model))]));
     let mut chain = Chain::new(&[Arc::new(one(step))], Arc::new(resources), 0).expect("a chain");
-    let mut doc = Document::from_json(&json!({"text": text}).to_string(), String::new).expect("a record");
-    chain.apply(&mut doc, &mut Tally::default());
-    doc.fields.value("language_id_whole_page_fasttext").cloned()
+    let doc = Document::from_json(&json!({"text": text}).to_string(), String::new).expect("a record");
+    let end = chain.apply(doc, &mut Tally::default()).expect("runs").pop()?;
+    end.doc.fields.value("language_id_whole_page_fasttext").cloned()
 }
 
 #[test]

@@ -135,6 +135,7 @@ fn record(task: u64) -> TaskRecord {
         tally,
         files: std::collections::BTreeMap::new(),
         problems: Vec::new(),
+        aggregates: Vec::new(),
     }
 }
 

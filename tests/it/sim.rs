@@ -199,6 +199,7 @@ impl Part {
                 heartbeat: Duration::from_millis(100),
                 checkpoint_every: Duration::from_millis(20),
                 isolation: None,
+                allow_external: false,
             };
             runtime.spawn(worker.run(stopped));
         }

@@ -2,6 +2,7 @@
 
 use gristmill_job::JobError;
 use gristmill_pipeline::BuildError;
+use gristmill_pipeline::step::StepError;
 use gristmill_storage::{Kind, ReadError, StoreError, WriteError};
 use serde::{Deserialize, Serialize};
 use std::io;
@@ -68,6 +69,12 @@ impl From<io::Error> for TaskError {
             // The scratch disk, or a file of ours that is cut short: a retry reads or writes it anew.
             Err(error) => Self { kind: TaskErrorKind::Retry, message: error.to_string() },
         }
+    }
+}
+
+impl From<StepError> for TaskError {
+    fn from(error: StepError) -> Self {
+        Self::fatal(error.to_string())
     }
 }
 

@@ -1,7 +1,8 @@
 //! Documents on their way from one pass to the next.
 //!
 //! A zstd stream (with its checksum) of frames: four little-endian `u32` lengths (identity, record, content type,
-//! body; the last two `u32::MAX` where there is no body), then those bytes. A frame whose first length is
+//! body; the last two `u32::MAX` where there is no body), the number of units that the document was signed as, then
+//! those bytes. A frame whose first length is
 //! `u32::MAX` ends the file and holds the number of documents, so that a file cut short is noticed whatever it
 //! was cut at.
 
@@ -34,23 +35,25 @@ impl<W: Write> FrameWriter<W> {
         self.out.get_ref()
     }
 
-    pub(crate) fn write(&mut self, doc: &Document) -> io::Result<()> {
+    /// Writes a document that a dedup knows as so many units.
+    pub(crate) fn write(&mut self, doc: &Document, units: u32) -> io::Result<()> {
         self.record.clear();
         doc.write_json(&mut self.record);
         // A document that has its text needs its page no more.
         let body = doc.body.as_ref().filter(|_| doc.text.is_none());
         let content_type = body.and_then(|b| b.content_type.as_deref());
-        let lengths = [
+        let head = [
             length(doc.id.len())?,
             length(self.record.len())?,
             content_type.map_or(Ok(NONE), |c| length(c.len()))?,
             body.map_or(Ok(NONE), |b| length(b.bytes.len()))?,
+            units,
         ];
-        let mut head = [0; 16];
-        for (chunk, length) in head.chunks_exact_mut(4).zip(lengths) {
-            chunk.copy_from_slice(&length.to_le_bytes());
+        let mut bytes = [0; 20];
+        for (chunk, number) in bytes.chunks_exact_mut(4).zip(head) {
+            chunk.copy_from_slice(&number.to_le_bytes());
         }
-        self.out.write_all(&head)?;
+        self.out.write_all(&bytes)?;
         self.out.write_all(doc.id.as_bytes())?;
         self.out.write_all(&self.record)?;
         self.out.write_all(content_type.unwrap_or_default().as_bytes())?;
@@ -86,8 +89,9 @@ impl<R: Read> FrameReader<R> {
         Ok(Self { input: zstd::Decoder::new(input)?, record: Vec::new(), documents: 0, ended: false })
     }
 
-    pub(crate) fn next(&mut self) -> io::Result<Option<Document>> {
-        let Some([id, record, content_type, body]) = self.head()? else { return Ok(None) };
+    /// The next document, and the number of its units.
+    pub(crate) fn next(&mut self) -> io::Result<Option<(Document, u32)>> {
+        let Some(([id, record, content_type, body], units)) = self.head()? else { return Ok(None) };
         let id = self.string(id)?;
         self.record.clear();
         self.take(record)?;
@@ -101,23 +105,23 @@ impl<R: Read> FrameReader<R> {
             doc.body = Some(Body { bytes: self.record.clone(), content_type });
         }
         self.documents += 1;
-        Ok(Some(doc))
+        Ok(Some((doc, units)))
     }
 
-    /// Passes over a document; false at the end.
-    pub(crate) fn skip(&mut self) -> io::Result<bool> {
-        let Some(lengths) = self.head()? else { return Ok(false) };
+    /// Passes over a document and gives the number of its units; none at the end.
+    pub(crate) fn skip(&mut self) -> io::Result<Option<u32>> {
+        let Some((lengths, units)) = self.head()? else { return Ok(None) };
         let length = lengths.iter().filter(|length| **length != NONE).map(|length| u64::from(*length)).sum();
         let skipped = io::copy(&mut self.input.by_ref().take(length), &mut io::sink())?;
         if skipped != length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.documents += 1;
-        Ok(true)
+        Ok(Some(units))
     }
 
-    /// The lengths of the next document's parts.
-    fn head(&mut self) -> io::Result<Option<[u32; 4]>> {
+    /// The lengths of the next document's parts, and the number of its units.
+    fn head(&mut self) -> io::Result<Option<([u32; 4], u32)>> {
         if self.ended {
             return Ok(None);
         }
@@ -131,7 +135,8 @@ impl<R: Read> FrameReader<R> {
             self.ended = true;
             return Ok(None);
         }
-        Ok(Some([first, self.u32()?, self.u32()?, self.u32()?]))
+        let lengths = [first, self.u32()?, self.u32()?, self.u32()?];
+        Ok(Some((lengths, self.u32()?)))
     }
 
     fn u32(&mut self) -> io::Result<u32> {
@@ -166,8 +171,8 @@ mod tests {
         let plain = Document::from_json(r#"{"text":"ä","n":1.50}"#, || "x#0".to_owned()).expect("record");
         let mut page = Document::from_json("{}", || "x#1".to_owned()).expect("record");
         page.body = Some(Body { bytes: vec![0, 255], content_type: Some("text/html".to_owned()) });
-        writer.write(&plain).expect("write");
-        writer.write(&page).expect("write");
+        writer.write(&plain, 1).expect("write");
+        writer.write(&page, 7).expect("write");
         writer.finish().expect("finish").1
     }
 
@@ -175,10 +180,12 @@ mod tests {
     fn documents_come_back() {
         let bytes = sample();
         let mut reader = FrameReader::new(&bytes[..]).expect("zstd");
-        let plain = reader.next().expect("read").expect("first");
+        let (plain, units) = reader.next().expect("read").expect("first");
+        assert_eq!(units, 1);
         assert_eq!(serde_json::to_string(&plain).expect("JSON"), r#"{"text":"ä","n":1.50}"#);
         assert_eq!((plain.id.as_str(), plain.body), ("x#0", None));
-        let page = reader.next().expect("read").expect("second");
+        let (page, units) = reader.next().expect("read").expect("second");
+        assert_eq!(units, 7);
         let body = page.body.expect("body");
         assert_eq!((body.bytes, body.content_type.as_deref()), (vec![0, 255], Some("text/html")));
         assert!(reader.next().expect("read").is_none());
@@ -189,9 +196,9 @@ mod tests {
     fn documents_can_be_passed_over() {
         let bytes = sample();
         let mut reader = FrameReader::new(&bytes[..]).expect("zstd");
-        assert!(reader.skip().expect("first"));
-        assert_eq!(reader.next().expect("read").expect("second").id, "x#1");
-        assert!(!reader.skip().expect("end"));
+        assert_eq!(reader.skip().expect("first"), Some(1));
+        assert_eq!(reader.next().expect("read").expect("second").0.id, "x#1");
+        assert_eq!(reader.skip().expect("end"), None);
     }
 
     #[test]

@@ -82,6 +82,12 @@ impl Hand {
 
     /// A document was read and goes through the steps.
     pub(crate) fn takes(&self, place: Place) {
+        {
+            let held = lock(&self.held);
+            if held.place == Some(place) && held.doing == Doing::Steps {
+                return;
+            }
+        }
         self.change(|held| {
             held.turn += 1;
             held.id.clear();

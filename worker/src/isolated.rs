@@ -67,6 +67,7 @@ pub(crate) struct Spec {
     pub(crate) poison: Vec<Poison>,
     /// Bytes of memory.
     pub(crate) memory: u64,
+    pub(crate) allow_external: bool,
 }
 
 /// How the attempt ended, as the worker is told.
@@ -288,6 +289,7 @@ async fn attempt(
         poison: spec.poison,
         hand,
         open,
+        allow_external: spec.allow_external,
     };
     let (order, orders) = watch::channel(Order::GoOn);
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
@@ -387,6 +389,7 @@ mod tests {
             look_back: false,
             poison: Vec::new(),
             memory: 0,
+            allow_external: false,
         };
         let (_order, orders) = watch::channel(Order::GoOn);
         in_child(&isolation, &spec, orders, |_| {}).await

@@ -225,6 +225,7 @@ async fn attempts(
                 look_back,
                 poison: poison.clone(),
                 memory: isolated::share_of_memory(worker.lanes),
+                allow_external: worker.allow_external,
             };
             isolated::in_child(isolation, &spec, orders.clone(), |held| progress.at(held)).await
         } else {
@@ -240,6 +241,7 @@ async fn attempts(
                 look_back,
                 poison: poison.clone(),
                 hand: Arc::new(Hand::default()),
+                allow_external: worker.allow_external,
             };
             on_thread(Arc::new(attempt), orders.clone(), &shared.abandoned, |held| progress.at(held)).await
         };

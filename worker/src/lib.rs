@@ -14,6 +14,7 @@
 //! name, so nothing is left of a killed worker.
 
 mod error;
+pub mod external;
 mod files;
 mod frames;
 mod hand;
@@ -61,6 +62,8 @@ pub struct Worker {
     pub checkpoint_every: Duration,
     /// How attempts get a process of their own. None: they never do.
     pub isolation: Option<Isolation>,
+    /// Whether users' programs (the step `external`) may be run.
+    pub allow_external: bool,
 }
 
 /// Why a worker ended.

@@ -3,9 +3,8 @@
 use crate::{TaskError, Worker};
 use gristmill_job::resolve::{ResolveError, Resolver};
 use gristmill_job::{INPUTS_PAGE, Job, Plan, Slice, VERSION};
-use gristmill_pipeline::{Chain, Recipe, Resources};
+use gristmill_pipeline::{Recipe, Resources};
 use gristmill_storage::{Stores, Uri};
-use std::ops::Range;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -37,12 +36,6 @@ impl OpenJob {
         let inputs = page.get((task % INPUTS_PAGE) as usize).cloned();
         *kept = Some((number, page));
         inputs.ok_or_else(|| TaskError::fatal(format!("the plan has no task {task}")))
-    }
-
-    /// A chain of the maps of a stage.
-    pub fn chain(&self, steps: &Range<usize>) -> Result<Chain, TaskError> {
-        let specs = self.recipe.steps.get(steps.clone()).unwrap_or_default();
-        Ok(Chain::new(specs, Arc::clone(&self.resources), self.recipe.head.seed)?)
     }
 }
 

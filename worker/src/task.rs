@@ -1,17 +1,22 @@
 //! All that a worker can do.
 
+mod aggregate;
 mod bucket;
 mod components;
 mod map;
+mod merge;
 
 pub(crate) use map::add_poison;
 
+use crate::external::Processes;
 use crate::hand::{Hand, Order};
 use crate::{OpenJob, TaskError};
-use gristmill_job::{Poison, Slice, TaskRecord, pages, tasks_of_page};
-use gristmill_pipeline::stage::Stage;
-use gristmill_pipeline::step::{Barrier, Built, Context};
+use gristmill_job::{Place, Poison, Slice, TaskRecord, pages, tasks_of_page};
+use gristmill_pipeline::Chain;
+use gristmill_pipeline::stage::{MapStage, Stage};
+use gristmill_pipeline::step::{Barrier, Built, Context, Programs};
 use serde::{Deserialize, Serialize};
+use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
@@ -41,6 +46,8 @@ pub(crate) struct Attempt {
     /// Known to be poison, beside what the checkpoint knows.
     pub(crate) poison: Vec<Poison>,
     pub(crate) hand: Arc<Hand>,
+    /// Whether users' programs may be run.
+    pub(crate) allow_external: bool,
 }
 
 /// Memory for one sort. A task has two of them at most.
@@ -52,6 +59,7 @@ pub(crate) fn run(attempt: &Attempt) -> Result<TaskRecord, TaskError> {
     let planned = planned.ok_or_else(|| TaskError::fatal("the plan has no such stage"))?;
     match &planned.stage {
         Stage::Map(stage) => map::run(attempt, stage),
+        Stage::Aggregate => aggregate::run(attempt),
         Stage::Bucket { barrier } => bucket::run(attempt, *barrier, planned.tasks),
         Stage::Components { barrier } => components::run(attempt, *barrier),
     }
@@ -63,6 +71,15 @@ impl Attempt {
         if self.hand.order() == Order::GoOn { Ok(()) } else { Err(TaskError::stopped()) }
     }
 
+    /// A chain of the maps of a stage.
+    fn chain(&self, steps: &Range<usize>) -> Result<Chain<Place>, TaskError> {
+        let specs = self.open.recipe.steps.get(steps.clone()).unwrap_or_default();
+        let (resources, seed) = (Arc::clone(&self.open.resources), self.open.recipe.head.seed);
+        let processes = || Processes::of_attempt(self.scratch.clone(), Arc::clone(&self.hand));
+        let programs = self.allow_external.then(|| Arc::new(processes()) as Arc<dyn Programs>);
+        Ok(Chain::with_programs(specs, resources, seed, programs)?)
+    }
+
     /// The barrier at a place of the recipe.
     fn barrier(&self, place: usize) -> Result<Barrier, TaskError> {
         let spec = self.open.recipe.steps.get(place);
@@ -70,7 +87,7 @@ impl Attempt {
         let seed = self.open.recipe.head.seed;
         match spec.parsed.build(&Context { resources: &self.open.resources, seed })? {
             Built::Barrier(barrier) => Ok(barrier),
-            Built::Map(_) => Err(TaskError::fatal(format!("{} is no barrier", spec.def.name))),
+            _ => Err(TaskError::fatal(format!("{} is no barrier", spec.def.name))),
         }
     }
 
@@ -95,6 +112,7 @@ impl Attempt {
             tally: gristmill_pipeline::Tally::default(),
             files: std::collections::BTreeMap::new(),
             problems: Vec::new(),
+            aggregates: Vec::new(),
         }
     }
 

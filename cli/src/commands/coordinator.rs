@@ -41,6 +41,9 @@ pub(crate) struct Options {
     /// What recipes may read and write: addresses that begin so (repeatable)
     #[arg(long, value_name = "URI_PREFIX", env = "GRISTMILL_ALLOW", value_delimiter = ',')]
     allow: Option<Vec<String>>,
+    /// Let recipes have programs of their own run by the workers (the step `external`)
+    #[arg(long, value_name = "BOOL", env = "GRISTMILL_ALLOW_EXTERNAL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
+    allow_external: Option<bool>,
     /// Keep the files that passes exchange, for debugging
     #[arg(long, value_name = "BOOL", env = "GRISTMILL_KEEP_INTERMEDIATE", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
     keep_intermediate: Option<bool>,
@@ -143,7 +146,8 @@ impl Options {
 
     fn allow(&self) -> Result<Allow, Failure> {
         let prefixes = self.allow.iter().flatten().map(|prefix| parse_uri(prefix));
-        Ok(Allow::only(prefixes.collect::<Result<_, _>>()?))
+        let allow = Allow::only(prefixes.collect::<Result<_, _>>()?);
+        Ok(allow.with_external(self.allow_external.unwrap_or_default()))
     }
 }
 

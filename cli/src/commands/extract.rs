@@ -3,7 +3,7 @@
 use crate::failure::{Failure, Outcome};
 use crate::request::{runtime, stores};
 use gristmill_pipeline::recipe::{Complaint, parse_steps, tree};
-use gristmill_pipeline::{Chain, Resources, Tally, Verdict};
+use gristmill_pipeline::{Chain, Ended, Resources, Tally, Verdict};
 use gristmill_storage::{Lister, Open, PathSource, Pattern, open};
 use gristmill_worker::reading::{self, Reading};
 use serde::Serialize;
@@ -63,7 +63,7 @@ pub(crate) fn run(args: Args) -> Outcome {
             open(Arc::new(source), &Open::whole(&input.name, input.format)).map_err(Failure::request)?;
         while let Some(item) = records.next().map_err(Failure::job)? {
             let at = item.at();
-            let mut doc = match reading::read(item, &input.name) {
+            let doc = match reading::read(item, &input.name) {
                 Reading::Document(doc) => doc,
                 Reading::Skipped(_) => continue,
                 Reading::Broken { reason, detail } => {
@@ -72,14 +72,20 @@ pub(crate) fn run(args: Args) -> Outcome {
                     continue;
                 }
             };
-            match chain.apply(&mut doc, &mut Tally::default()).verdict {
-                Verdict::Keep => {
-                    let url = doc.fields.str("url");
-                    let text = doc.text.as_ref().map(gristmill_pipeline::Text::as_str).unwrap_or_default();
-                    emit(&mut out, &Line { id: &doc.id, url: url.as_deref(), text }).map_err(Failure::job)?;
-                }
-                Verdict::Drop(reason) | Verdict::Broken(reason) => {
-                    *others.entry(reason.into_owned()).or_default() += 1
+            for Ended { doc, verdict, .. } in
+                chain.apply(*doc, &mut Tally::default()).map_err(Failure::job)?
+            {
+                match verdict {
+                    Verdict::Keep => {
+                        let url = doc.fields.str("url");
+                        let text =
+                            doc.text.as_ref().map(gristmill_pipeline::Text::as_str).unwrap_or_default();
+                        emit(&mut out, &Line { id: &doc.id, url: url.as_deref(), text })
+                            .map_err(Failure::job)?;
+                    }
+                    Verdict::Drop(reason) | Verdict::Broken(reason) => {
+                        *others.entry(reason.into_owned()).or_default() += 1;
+                    }
                 }
             }
         }

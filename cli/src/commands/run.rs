@@ -142,6 +142,7 @@ async fn work(
         heartbeat: HEARTBEAT,
         checkpoint_every: args.checkpoint_every.0,
         isolation: Some(supervise::isolation(&args.models, false)),
+        allow_external: true,
     };
     let workers = tokio::spawn(worker.run(stopped));
     let engine = Engine::start(Arc::new(queue));
@@ -273,6 +274,9 @@ fn summary(manifest: &Manifest, output: &Uri) -> std::io::Result<()> {
     let share = |n: u64| 100.0 * n as f64 / documents.seen.max(1) as f64;
     let mut row = |what: &str, n: u64| writeln!(out, "{n:>12}  {:>5.1} %  {what}", share(n));
     row("documents in", documents.seen)?;
+    if documents.made > 0 {
+        row("more, made of those", documents.made)?;
+    }
     for (reason, n) in &documents.dropped {
         row(&format!("dropped by {reason}"), *n)?;
     }

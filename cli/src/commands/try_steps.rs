@@ -1,11 +1,14 @@
 //! `gristmill try`: what per-document steps say of documents, one JSON line a document, in input order.
 
 use crate::failure::{Failure, Outcome};
+use crate::recipe::{DclmArgs, Written};
 use crate::request::{ModelArgs, runtime, stores};
-use anyhow::{Context as _, anyhow};
-use gristmill_pipeline::recipe::{self, Recipe, StepSpec, tree};
-use gristmill_pipeline::{Chain, Document, Tally, Verdict};
+use anyhow::anyhow;
+use gristmill_pipeline::recipe::{self, StepSpec, tree};
+use gristmill_pipeline::step::Programs;
+use gristmill_pipeline::{Chain, Document, Ended, Tally, Verdict};
 use gristmill_storage::{Lister, Open, PathSource, Pattern, open};
+use gristmill_worker::external::Processes;
 use gristmill_worker::reading::{self, Reading};
 use serde::Serialize;
 use std::io::Write;
@@ -15,13 +18,15 @@ use std::sync::Arc;
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// A step as in a recipe, in YAML or JSON (repeatable)
-    #[arg(long = "step", value_name = "STEP")]
+    #[arg(long = "step", value_name = "STEP", conflicts_with_all = ["recipe", "dclm"])]
     step: Vec<String>,
     /// A recipe whose per-document steps are run; barriers are passed over
-    #[arg(long, conflicts_with = "step")]
+    #[arg(long, value_name = "FILE")]
     recipe: Option<PathBuf>,
+    #[command(flatten)]
+    dclm: DclmArgs,
     /// Override a value of the recipe
-    #[arg(long = "set", value_name = "KEY.PATH=VALUE", requires = "recipe")]
+    #[arg(long = "set", value_name = "KEY.PATH=VALUE", conflicts_with = "step")]
     set: Vec<String>,
     /// Seed for hashes and samples, where the steps come without a recipe
     #[arg(long, default_value_t = 0)]
@@ -45,7 +50,11 @@ struct Line<'a> {
 
 pub(crate) fn run(mut args: Args) -> Outcome {
     let is_yaml = |path: &String| path.ends_with(".yaml") || path.ends_with(".yml");
-    if args.step.is_empty() && args.recipe.is_none() && args.docs.first().is_some_and(is_yaml) {
+    if args.step.is_empty()
+        && args.recipe.is_none()
+        && args.dclm.dclm.is_none()
+        && args.docs.first().is_some_and(is_yaml)
+    {
         args.recipe = Some(PathBuf::from(args.docs.remove(0)));
     }
     let (specs, seed) = steps(&args)?;
@@ -54,7 +63,9 @@ pub(crate) fn run(mut args: Args) -> Outcome {
     let runtime = runtime()?;
     let (_, resources) =
         runtime.block_on(args.models.resolver(&stores).resolve(&wanted)).map_err(Failure::request)?;
-    let mut chain = Chain::new(&specs, Arc::new(resources), seed).map_err(Failure::request)?;
+    let programs = Some(Arc::new(Processes::new(std::env::temp_dir())) as Arc<dyn Programs>);
+    let mut chain =
+        Chain::with_programs(&specs, Arc::new(resources), seed, programs).map_err(Failure::request)?;
     let patterns: Vec<Pattern> = args.docs.iter().map(|text| text.as_str().into()).collect();
     let listing = runtime.block_on(Lister::new(&stores).list(&patterns)).map_err(Failure::request)?;
     let mut out = std::io::BufWriter::new(std::io::stdout().lock());
@@ -64,13 +75,13 @@ pub(crate) fn run(mut args: Args) -> Outcome {
         let what = Open::whole(&input.name, input.format);
         let mut records = open(Arc::new(source), &what).map_err(Failure::request)?;
         while let Some(item) = records.next().map_err(Failure::job)? {
-            write_line(&mut out, reading::read(item, &input.name), &mut chain).map_err(Failure::job)?;
+            write_line(&mut out, reading::read(item, &input.name), &mut chain)?;
         }
     }
     out.flush().map_err(Failure::job)
 }
 
-fn write_line(out: &mut impl Write, reading: Reading, chain: &mut Chain) -> std::io::Result<()> {
+fn write_line(out: &mut impl Write, reading: Reading, chain: &mut Chain) -> Outcome {
     let line = match &reading {
         Reading::Skipped(_) => return Ok(()),
         Reading::Broken { reason, .. } => {
@@ -78,14 +89,17 @@ fn write_line(out: &mut impl Write, reading: Reading, chain: &mut Chain) -> std:
         }
         Reading::Document(_) => Line { id: None, verdict: "keep", step: None, reason: None, doc: None },
     };
-    let Reading::Document(mut doc) = reading else { return emit(out, &line) };
-    let outcome = chain.apply(&mut doc, &mut Tally::default());
-    let (verdict, reason) = match &outcome.verdict {
-        Verdict::Keep => ("keep", None),
-        Verdict::Drop(reason) => ("drop", Some(reason.as_ref())),
-        Verdict::Broken(reason) => ("broken", Some(reason.as_ref())),
-    };
-    emit(out, &Line { id: Some(&doc.id), verdict, step: outcome.step, reason, doc: Some(&doc) })
+    let Reading::Document(doc) = reading else { return emit(out, &line).map_err(Failure::job) };
+    for Ended { doc, verdict, step, .. } in chain.apply(*doc, &mut Tally::default()).map_err(Failure::job)? {
+        let (verdict, reason) = match &verdict {
+            Verdict::Keep => ("keep", None),
+            Verdict::Drop(reason) => ("drop", Some(reason.as_ref())),
+            Verdict::Broken(reason) => ("broken", Some(reason.as_ref())),
+        };
+        let line = Line { id: Some(&doc.id), verdict, step, reason, doc: Some(&doc) };
+        emit(out, &line).map_err(Failure::job)?;
+    }
+    Ok(())
 }
 
 fn emit(out: &mut impl Write, line: &Line) -> std::io::Result<()> {
@@ -95,20 +109,13 @@ fn emit(out: &mut impl Write, line: &Line) -> std::io::Result<()> {
 
 /// The per-document steps that were asked for, and the seed.
 fn steps(args: &Args) -> Result<(Vec<Arc<StepSpec>>, u64), Failure> {
-    if let Some(path) = &args.recipe {
-        let yaml = std::fs::read_to_string(path)
-            .with_context(|| format!("cannot read the recipe {}", path.display()))
-            .map_err(Failure::Request)?;
-        let recipe = Recipe::parse(&yaml, &args.set)
-            .map_err(|e| Failure::Request(anyhow!("the recipe {} cannot be used:\n{e}", path.display())))?;
+    if args.step.is_empty() {
+        let recipe = Written::read(args.recipe.as_deref(), &args.dclm)?.parse(&args.set)?;
         let (barriers, maps): (Vec<_>, Vec<_>) = recipe.steps.into_iter().partition(|s| s.is_barrier());
         for spec in barriers {
             eprintln!("step {} ({}) needs the whole corpus and is passed over", spec.index, spec.def.name);
         }
         return Ok((maps, recipe.head.seed));
-    }
-    if args.step.is_empty() {
-        return Err(Failure::Request(anyhow!("give steps (--step) or a recipe")));
     }
     let mut list = Vec::new();
     for step in &args.step {

@@ -78,7 +78,7 @@ fn accounting(manifest: &Manifest) -> Vec<String> {
     let (dropped, broken): (u64, u64) = (documents.dropped.values().sum(), documents.broken.values().sum());
     let rows: u64 = manifest.files.iter().map(|f| f.rows).sum();
     let mut wrong = Vec::new();
-    if documents.seen != documents.kept + dropped + broken {
+    if documents.seen + documents.made != documents.kept + dropped + broken {
         wrong.push(format!(
             "{} documents in, but {} kept + {dropped} dropped + {broken} broken",
             documents.seen, documents.kept

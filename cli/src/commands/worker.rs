@@ -40,6 +40,9 @@ pub(crate) struct Options {
     /// How often a long task notes how far it is, so that another worker can go on from there [default: 60s]
     #[arg(long, value_name = "TIME", env = "GRISTMILL_CHECKPOINT_EVERY")]
     checkpoint_every: Option<Span>,
+    /// Run the programs of recipes (the step `external`)
+    #[arg(long, value_name = "BOOL", env = "GRISTMILL_ALLOW_EXTERNAL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
+    allow_external: Option<bool>,
     /// What the worker is called in messages [default: host and process]
     #[arg(long, value_name = "NAME", env = "GRISTMILL_NAME")]
     name: Option<String>,
@@ -51,6 +54,7 @@ impl Layer for Options {
             service: ServiceOptions::defaults(),
             lanes: Some(default_lanes().clamp(1, 1024) as u16),
             checkpoint_every: Some(Span(Duration::from_mins(1))),
+            allow_external: Some(false),
             name: Some(format!("{}-{}", host(), std::process::id())),
         }
     }
@@ -92,6 +96,7 @@ async fn work(options: &Options) -> Result<End, Failure> {
         heartbeat: queue.settings().heartbeat_every().min(HEARTBEAT_MAX),
         checkpoint_every: options.checkpoint_every.map_or(Duration::from_mins(1), |span| span.0),
         isolation: Some(isolation(service)),
+        allow_external: options.allow_external.unwrap_or_default(),
     };
     let stopping = stop.clone();
     let ready = move || {

@@ -59,6 +59,7 @@ fn tally(tally: Option<&v1::Tally>) -> Value {
     json!({
         "seen": tally.seen,
         "kept": tally.kept,
+        "made": tally.made,
         "dropped": sorted(&tally.dropped),
         "broken": sorted(&tally.broken),
         "skipped": sorted(&tally.skipped),

@@ -196,6 +196,9 @@ fn documents(job: &v1::Job, width: usize, height: usize, _: SystemTime) -> Vec<L
         ])
     };
     lines.push(row("in", tally.seen, Style::new().bold()));
+    if tally.made > 0 {
+        lines.push(row("made of those", tally.made, Style::new()));
+    }
     lines.push(row("kept", tally.kept, Style::new().fg(Color::Green)));
     lines.extend(reasons.iter().map(|(reason, n)| row(reason, *n, Style::new())));
     lines

@@ -133,6 +133,9 @@ pub(crate) fn most_first(counts: &HashMap<String, u64>) -> Vec<(&str, u64)> {
 pub(crate) fn funnel(tally: &v1::Tally) -> Vec<String> {
     let row = |what: String, n: u64| format!("{n:>12}  {:>7}  {}", share(n, tally.seen), clean(&what));
     let mut rows = vec![row("documents in".to_owned(), tally.seen)];
+    if tally.made > 0 {
+        rows.push(row("more, made of those".to_owned(), tally.made));
+    }
     rows.extend(
         most_first(&tally.dropped).into_iter().map(|(reason, n)| row(format!("dropped by {reason}"), n)),
     );

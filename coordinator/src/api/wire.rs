@@ -102,7 +102,7 @@ impl From<&Planned> for v1::PlanJobResponse {
         let Planned { plan, recipe } = planned;
         let steps = |stage: &Stage| match stage {
             Stage::Map(map) => recipe.steps.get(map.steps.clone()).unwrap_or_default(),
-            Stage::Bucket { .. } | Stage::Components { .. } => &[],
+            Stage::Aggregate | Stage::Bucket { .. } | Stage::Components { .. } => &[],
         };
         let stages = plan.stages.iter().enumerate().map(|(number, stage)| v1::PlannedStage {
             number: number as u32,
@@ -148,6 +148,7 @@ fn tally(tally: &Tally) -> v1::Tally {
     v1::Tally {
         seen: tally.seen,
         kept: tally.kept,
+        made: tally.made,
         dropped: tally.dropped.clone().into_iter().collect(),
         broken: tally.broken.clone().into_iter().collect(),
         skipped: tally.skipped.clone().into_iter().collect(),

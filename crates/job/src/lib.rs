@@ -26,8 +26,8 @@ pub use log::{AppendError, JobLog, LogEntry};
 pub use pages::{PAGE_TASKS, pages, tasks_of_page};
 pub use plan::{Plan, PlannedResource, PlannedStage, Slice, VERSION, job_id, plan, without_output_path};
 pub use record::{
-    Documents, FileEntry, FileRole, Manifest, PROBLEMS_PER_TASK, Problem, StageRecord, StepPassage,
-    TaskRecord,
+    Aggregate, Documents, FileEntry, FileRole, Manifest, PROBLEMS_PER_TASK, Problem, StageRecord,
+    StepPassage, TaskRecord,
 };
 pub use request::{JobRequest, Urgency};
 pub use workspace::Workspace;

@@ -117,6 +117,7 @@ mod tests {
             tally: gristmill_pipeline::Tally::default(),
             files: [(FileRole::Keys, vec![file])].into(),
             problems: Vec::new(),
+            aggregates: Vec::new(),
         }
     }
 

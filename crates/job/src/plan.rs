@@ -108,7 +108,7 @@ pub fn plan(
             let tasks = match stage {
                 Stage::Map(_) => map_tasks,
                 Stage::Bucket { .. } => buckets,
-                Stage::Components { .. } => 1,
+                Stage::Aggregate | Stage::Components { .. } => 1,
             };
             PlannedStage { stage, tasks }
         })
@@ -259,6 +259,12 @@ pub fn without_output_path(canonical: &Value) -> Value {
 }
 
 impl Plan {
+    /// The last pass: the stage that writes the dataset.
+    #[must_use]
+    pub fn last_pass(&self) -> usize {
+        self.documents_from(self.stages.len()).unwrap_or_default()
+    }
+
     /// The stage before `stage` that wrote the documents which `stage` reads; none for the first.
     #[must_use]
     pub fn documents_from(&self, stage: usize) -> Option<usize> {

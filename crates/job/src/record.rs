@@ -1,8 +1,9 @@
 //! What a task leaves behind, and what a dataset says of itself.
 
 use gristmill_pipeline::Tally;
+use gristmill_pipeline::steps::aggregate::Params;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Map, Value};
 use std::collections::BTreeMap;
 
 /// The record of a task that is done. Its creation is the commit: whoever creates it first has done the task, and
@@ -22,6 +23,22 @@ pub struct TaskRecord {
     /// The first documents and records that were broken, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
+    /// What steps observed over the whole corpus, of the task that summed it up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aggregates: Vec<Aggregate>,
+}
+
+/// A field of all documents that came to an `aggregate` step, summed up.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct Aggregate {
+    /// The step's place in the recipe, from 0.
+    pub step: usize,
+    #[serde(flatten)]
+    pub of: Params,
+    /// Documents that had a value.
+    pub values: u64,
+    /// Of numbers: `min` … `max` and `mean`, or `edges` and `counts` of ten ranges; of texts: `texts` with their counts.
+    pub result: Map<String, Value>,
 }
 
 /// What a file of a task is for.
@@ -30,6 +47,8 @@ pub struct TaskRecord {
 pub enum FileRole {
     /// Part of the dataset.
     Data,
+    /// Values that `aggregate` steps observed, sorted: for each such step of the pass its numbers, then its texts.
+    Observed,
     /// Documents on their way to the next pass.
     Documents,
     /// Identities of those documents, in order.
@@ -91,6 +110,9 @@ pub struct Manifest {
     /// The recipe's steps with the documents that met and passed each.
     pub steps: Vec<StepPassage>,
     pub stages: Vec<StageRecord>,
+    /// What `aggregate` steps summed up.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub aggregates: Vec<Aggregate>,
     /// The data files, while they are few.
     pub files: Vec<FileEntry>,
     /// The files that list the data files, one [`FileEntry`] a line, when they are many.
@@ -98,12 +120,15 @@ pub struct Manifest {
     pub file_lists: Vec<FileEntry>,
 }
 
-/// in = kept + dropped + broken.
+/// in + made = kept + dropped + broken.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Documents {
     #[serde(rename = "in")]
     pub seen: u64,
     pub kept: u64,
+    /// Documents that steps made of others, beyond those they made them of.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub made: u64,
     pub dropped: BTreeMap<String, u64>,
     pub broken: BTreeMap<String, u64>,
     /// Records that are no documents.
@@ -119,11 +144,17 @@ pub struct StepPassage {
     pub out: u64,
 }
 
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
+}
+
 impl From<Tally> for Documents {
     fn from(tally: Tally) -> Self {
         Self {
             seen: tally.seen,
             kept: tally.kept,
+            made: tally.made,
             dropped: tally.dropped,
             broken: tally.broken,
             skipped_records: tally.skipped,

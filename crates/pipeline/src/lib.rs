@@ -10,6 +10,7 @@
 //! that names the line.
 
 pub mod chain;
+pub mod dclm;
 mod document;
 pub mod recipe;
 pub mod resources;
@@ -19,7 +20,7 @@ pub mod steps;
 mod tally;
 mod verdict;
 
-pub use chain::Chain;
+pub use chain::{Chain, Ended};
 pub use document::{Body, Document, Field, Fields};
 pub use gristmill_filters::Text;
 pub use recipe::Recipe;

@@ -1,6 +1,7 @@
 //! Cutting a recipe into stages: maps are fused, barriers cut.
 
 use crate::recipe::StepSpec;
+use crate::step::Kind;
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::Arc;
@@ -11,6 +12,8 @@ use std::sync::Arc;
 pub enum Stage {
     /// One pass over the documents.
     Map(MapStage),
+    /// Sums up what the pass before it observed.
+    Aggregate,
     /// Finds, in one range of keys, the documents that share a key.
     Bucket { barrier: usize },
     /// Joins what the buckets found and lists what goes, shard by shard.
@@ -35,16 +38,24 @@ pub fn cut(steps: &[Arc<StepSpec>]) -> Vec<Stage> {
     let mut stages = Vec::new();
     let mut after = None;
     let mut start = 0;
+    let pass = |stages: &mut Vec<Stage>, after, range: Range<usize>, before| {
+        let observes =
+            steps.get(range.clone()).unwrap_or_default().iter().any(|s| s.def.kind == Kind::Observe);
+        stages.push(Stage::Map(MapStage { after, steps: range, before }));
+        if observes {
+            stages.push(Stage::Aggregate);
+        }
+    };
     for (index, spec) in steps.iter().enumerate() {
         if spec.is_barrier() {
-            stages.push(Stage::Map(MapStage { after, steps: start..index, before: Some(index) }));
+            pass(&mut stages, after, start..index, Some(index));
             stages.push(Stage::Bucket { barrier: index });
             stages.push(Stage::Components { barrier: index });
             after = Some(index);
             start = index + 1;
         }
     }
-    stages.push(Stage::Map(MapStage { after, steps: start..steps.len(), before: None }));
+    pass(&mut stages, after, start..steps.len(), None);
     stages
 }
 
@@ -58,6 +69,7 @@ impl Stage {
                 Some(barrier) => format!("map to {}", name(barrier)),
                 None => "map to output".to_owned(),
             },
+            Self::Aggregate => "aggregate".to_owned(),
             Self::Bucket { barrier } => format!("{} buckets", name(*barrier)),
             Self::Components { barrier } => format!("{} components", name(*barrier)),
         }

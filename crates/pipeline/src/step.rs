@@ -4,13 +4,14 @@
 //! code and tests stand together. The reference docs, the JSON schema of recipes and the tests over all steps are
 //! made from that list.
 
-use crate::resources::{Resources, Wanted};
+use crate::resources::{Blob, Resources, Wanted};
 use crate::{Document, Fields, Verdict};
 use gristmill_filters::Text;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 
 /// A step of a recipe, as its file declares it.
 pub trait Step: 'static {
@@ -48,6 +49,8 @@ pub trait Step: 'static {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     Map,
+    /// Looks at one document and changes nothing; what it saw is summed up once the pass is over.
+    Observe,
     Barrier,
 }
 
@@ -81,6 +84,10 @@ pub struct Context<'a> {
 /// A step at work.
 pub enum Built {
     Map(Box<dyn MapStep>),
+    Split(Box<dyn SplitStep>),
+    Observe(Box<dyn ObserveStep>),
+    /// A user's program, which somebody else has to start.
+    Program(Program),
     Barrier(Barrier),
 }
 
@@ -89,8 +96,63 @@ pub trait MapStep: Send {
     fn apply(&mut self, doc: &mut Document) -> Verdict;
 }
 
-/// A step that needs the whole corpus: a global dedup. The map pass before it signs every document; documents that
-/// share a key are joined, and all but one of those joined are dropped.
+/// Makes several documents of one. Their identities are given by the chain: the one's, and a number.
+pub trait SplitStep: Send {
+    fn split(&mut self, doc: &mut Document) -> Result<Vec<Document>, Verdict>;
+}
+
+/// Notes a value of each document that passes; what they come to over the whole corpus stands in the manifest.
+pub trait ObserveStep: Send {
+    fn observe(&mut self, doc: &Document) -> Option<Observed>;
+}
+
+/// A value of a document.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Observed {
+    Number(f64),
+    Text(String),
+}
+
+/// Takes many documents at once. The answers come in the order of the documents, one for each.
+pub trait BatchStep: Send {
+    /// Documents that are worth waiting for.
+    fn size(&self) -> usize;
+    /// An error is the step's own: no document is to blame.
+    fn apply(&mut self, docs: &mut [Document]) -> Result<Vec<Answer>, StepError>;
+}
+
+/// What becomes of a document of a batch.
+#[derive(Debug)]
+pub enum Answer {
+    Verdict(Verdict),
+    /// These take its place.
+    Documents(Vec<Document>),
+}
+
+/// A user's program, as a recipe describes it.
+pub struct Program {
+    /// The program and its arguments.
+    pub command: Vec<String>,
+    /// Files that lie in its working directory: name there, and contents.
+    pub files: Vec<(String, Blob)>,
+    /// Added to its environment, which is otherwise bare.
+    pub environment: BTreeMap<String, String>,
+    /// Documents given to it before it has to answer.
+    pub batch: usize,
+    /// Seconds it may take for one document.
+    pub timeout: u32,
+    /// Reasons that it may give for dropping a document; any other is counted as `other`.
+    pub reasons: Vec<String>,
+}
+
+/// Starts users' programs. Only who may run them has one of these.
+pub trait Programs: Send + Sync {
+    fn start(&self, program: Program) -> Result<Box<dyn BatchStep>, BuildError>;
+}
+
+/// A step that needs the whole corpus: a global dedup. The map pass before it signs every document, or the units that
+/// it consists of; what shares a key is joined, and all but one of those joined go.
 pub struct Barrier {
     pub signer: Signer,
     /// Why the documents that go are dropped.
@@ -103,15 +165,25 @@ pub struct Barrier {
 
 /// Gives a document the keys under which it may meet others.
 pub enum Signer {
-    /// One key at most: all documents that share it are the same.
-    One(SignOne),
+    /// One key at most for each unit: all units that share it are the same, and the one of the lowest rank stays.
+    Exact(Exact),
     /// Many keys, written into the list: any shared key joins two documents, and what is joined is joined through
     /// others, too.
-    Many(SignMany),
+    Fuzzy(SignFuzzy),
 }
 
-pub type SignOne = Box<dyn FnMut(&Document) -> Option<u128> + Send>;
-pub type SignMany = Box<dyn FnMut(&Document, &mut Vec<u64>) + Send>;
+pub type SignFuzzy = Box<dyn FnMut(&Document, &mut Vec<u64>) + Send>;
+
+/// A document cut into units that are deduplicated exactly: the document itself, or its lines, or the members of a list.
+pub trait ExactUnits: Send {
+    /// Calls `unit` for every unit in order, with its key, if it has one, and its rank: of units with one key the one
+    /// whose rank's bytes are the lowest stays.
+    fn sign(&mut self, doc: &Document, unit: &mut dyn FnMut(Option<u128>, &[u8]));
+    /// Takes the units out for whose place in the document `gone` says yes. Called only if there are any.
+    fn remove(&mut self, doc: &mut Document, gone: &dyn Fn(u32) -> bool) -> Verdict;
+}
+
+pub type Exact = Box<dyn ExactUnits>;
 
 impl Built {
     /// A map over the text and the other fields.
@@ -126,6 +198,28 @@ impl Built {
             }
         }
         Self::Map(Box::new(OverText(f)))
+    }
+
+    /// A step that makes several documents of one.
+    pub fn split(f: impl FnMut(&mut Document) -> Result<Vec<Document>, Verdict> + Send + 'static) -> Self {
+        struct Over<F>(F);
+        impl<F: FnMut(&mut Document) -> Result<Vec<Document>, Verdict> + Send> SplitStep for Over<F> {
+            fn split(&mut self, doc: &mut Document) -> Result<Vec<Document>, Verdict> {
+                (self.0)(doc)
+            }
+        }
+        Self::Split(Box::new(Over(f)))
+    }
+
+    /// A step that notes a value of each document.
+    pub fn observe(f: impl FnMut(&Document) -> Option<Observed> + Send + 'static) -> Self {
+        struct Over<F>(F);
+        impl<F: FnMut(&Document) -> Option<Observed> + Send> ObserveStep for Over<F> {
+            fn observe(&mut self, doc: &Document) -> Option<Observed> {
+                (self.0)(doc)
+            }
+        }
+        Self::Observe(Box::new(Over(f)))
     }
 
     /// A map over the whole document.
@@ -151,6 +245,17 @@ pub const NO_BODY: &str = "no body";
 pub struct BuildError(String);
 
 impl BuildError {
+    pub fn new(message: impl Into<String>) -> Self {
+        Self(message.into())
+    }
+}
+
+/// Why a step cannot go on, whatever the document.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{0}")]
+pub struct StepError(String);
+
+impl StepError {
     pub fn new(message: impl Into<String>) -> Self {
         Self(message.into())
     }

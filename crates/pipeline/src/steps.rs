@@ -65,6 +65,7 @@ steps! {
     split_lines_modifier::SplitLinesModifier,
     join_lines_modifier::JoinLinesModifier,
     pii_masking_modifier::PiiMaskingModifier,
+    ftfy_modifier::FtfyModifier,
     // LaTeX, questions and answers, code
     arxiv_appendix_modifier::ArxivAppendixModifier,
     arxiv_comment_modifier::ArxivCommentModifier,
@@ -75,6 +76,9 @@ steps! {
     stackexchange_qa_formatter::StackexchangeQaFormatter,
     starcoder_v2_format_modifier::StarcoderV2FormatModifier,
     github_extension_filter::GithubExtensionFilter,
+    // Programs and sums of yours
+    external::External,
+    aggregate::Aggregate,
     // Global deduplication
     exact_dedup::ExactDedup,
     minhash_dedup::MinhashDedup,

@@ -1,4 +1,4 @@
-//! The accounting: in = kept + dropped by reason + broken by reason, for a task, a stage, a job.
+//! The accounting: in + made of others = kept + dropped by reason + broken by reason, for a task, a stage, a job.
 
 use crate::Verdict;
 use serde::{Deserialize, Serialize};
@@ -11,6 +11,9 @@ pub struct Tally {
     #[serde(rename = "in")]
     pub seen: u64,
     pub kept: u64,
+    /// Documents that steps made of others, beyond those they made them of.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub made: u64,
     /// `"<step>: <reason>"` → documents.
     pub dropped: BTreeMap<String, u64>,
     /// reason → documents.
@@ -34,10 +37,11 @@ pub struct Passage {
 /// A count that does not add up: a defect of ours, never of the data.
 #[derive(Debug, thiserror::Error, PartialEq, Eq)]
 #[error(
-    "documents do not add up: {seen} in, but {kept} kept + {dropped} dropped + {broken} broken; please report this"
+    "documents do not add up: {seen} in and {made} made of them, but {kept} kept + {dropped} dropped + {broken} broken; please report this"
 )]
 pub struct Imbalance {
     seen: u64,
+    made: u64,
     kept: u64,
     dropped: u64,
     broken: u64,
@@ -47,6 +51,11 @@ impl Tally {
     /// Counts one document that came to its verdict at `step`.
     pub fn count(&mut self, step: &str, verdict: &Verdict) {
         self.seen += 1;
+        self.ended(step, verdict);
+    }
+
+    /// Counts the end of a document whose beginning was counted before.
+    pub fn ended(&mut self, step: &str, verdict: &Verdict) {
         match verdict {
             Verdict::Keep => self.kept += 1,
             Verdict::Drop(reason) => add(&mut self.dropped, &format!("{step}: {reason}"), 1),
@@ -54,10 +63,11 @@ impl Tally {
         }
     }
 
-    pub fn passed(&mut self, step: usize, passed: bool) {
+    /// Counts a document that met a step, and what came out of it: nothing, the document, or several.
+    pub fn passed(&mut self, step: usize, out: u64) {
         let passage = self.steps.entry(step).or_default();
         passage.seen += 1;
-        passage.out += u64::from(passed);
+        passage.out += out;
     }
 
     pub fn skip(&mut self, kind: &str) {
@@ -67,6 +77,7 @@ impl Tally {
     pub fn add(&mut self, other: &Tally) {
         self.seen += other.seen;
         self.kept += other.kept;
+        self.made += other.made;
         for (mine, theirs) in [
             (&mut self.dropped, &other.dropped),
             (&mut self.broken, &other.broken),
@@ -105,11 +116,16 @@ impl Tally {
     /// Nothing vanishes: checked before every commit.
     pub fn balance(&self) -> Result<(), Imbalance> {
         let (dropped, broken) = (self.dropped_total(), self.broken_total());
-        if self.seen == self.kept + dropped + broken {
+        if self.seen + self.made == self.kept + dropped + broken {
             return Ok(());
         }
-        Err(Imbalance { seen: self.seen, kept: self.kept, dropped, broken })
+        Err(Imbalance { seen: self.seen, made: self.made, kept: self.kept, dropped, broken })
     }
+}
+
+#[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]
+fn is_zero(n: &u64) -> bool {
+    *n == 0
 }
 
 fn add(map: &mut BTreeMap<String, u64>, key: &str, n: u64) {

@@ -29,8 +29,8 @@ pub(super) fn run(attempt: &Attempt, barrier: usize) -> Result<TaskRecord, TaskE
     let mut drops = droplist::Writer::new(&mut out, 0, shards);
     let barrier = attempt.barrier(barrier)?;
     match barrier.signer {
-        Signer::One(_) => write_all(attempt, &mut open_edges(attempt, &files)?, &mut drops)?,
-        Signer::Many(_) => {
+        Signer::Exact(_) => write_all(attempt, &mut open_edges(attempt, &files)?, &mut drops)?,
+        Signer::Fuzzy(_) => {
             let count: u64 = files.iter().map(|file| file.rows).sum();
             if components::memory_needed(count) <= MEMORY {
                 let mut failed = None;

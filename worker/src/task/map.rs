@@ -4,11 +4,14 @@
 //! ([`log`]). What is known to be poison is counted and passed over without being touched.
 
 mod log;
+mod observations;
 mod sink;
 
 pub(crate) use log::add_poison;
+pub(super) use observations::number;
 
 use self::log::Log;
+use self::observations::Observations;
 use self::sink::Sink;
 use super::Attempt;
 use crate::TaskError;
@@ -18,9 +21,11 @@ use crate::reading::{self, Reading};
 use gristmill_dedup::droplist::{self, DropList};
 use gristmill_job::{FileEntry, FileRole, PROBLEMS_PER_TASK, Place, Poison, Problem, Slice, TaskRecord};
 use gristmill_pipeline::stage::MapStage;
-use gristmill_pipeline::{Chain, Document, Tally, Verdict};
+use gristmill_pipeline::step::Signer;
+use gristmill_pipeline::{Barrier, Chain, Document, Tally, Verdict};
 use gristmill_storage::{At, Item, Limits, Open, Records, StoreSource, Uri, open};
 use std::io::Read;
+use std::ops::Range;
 use std::sync::Arc;
 
 /// The reason of documents that no attempt survives, and of files whose reading none does.
@@ -34,17 +39,22 @@ pub(super) fn run(attempt: &Attempt, stage: &MapStage) -> Result<TaskRecord, Tas
     let long = log::is_long(input.bytes(), attempt.checkpoint_every);
     let mut last = log::last(attempt, input.beginning(), long)?;
     let mut sink = Sink::new(attempt, stage)?;
-    if !log::replay(attempt, &last, |doc| sink.write(attempt, doc))? {
+    let mut observations = Observations::new(attempt, stage);
+    let mut replay = log::Replay { attempt, sink: &mut sink, observations: &mut observations };
+    if !replay.all(&last)? {
         tracing::warn!("the checkpoint of task {} cannot be read: beginning anew", attempt.task);
         last = last.again(input.beginning());
         sink = Sink::new(attempt, stage)?;
+        observations = Observations::new(attempt, stage);
     }
     let replayed: u64 = last.segments.iter().map(|s| s.rows).sum();
     let found = last.tally.seen;
     let mut pass = Pass {
         attempt,
-        chain: attempt.open.chain(&stage.steps)?,
+        chain: attempt.chain(&stage.steps)?,
         sink,
+        observations,
+        spare: None,
         tally: last.tally.clone(),
         problems: last.problems.clone(),
         poison: last.poison.clone(),
@@ -54,8 +64,10 @@ pub(super) fn run(attempt: &Attempt, stage: &MapStage) -> Result<TaskRecord, Tas
         Input::Slices(slices) => pass.read_slices(slices, last.rest)?,
         Input::Documents(shard) => pass.read_documents(&shard, stage, last.rest)?,
     }
+    pass.flush()?;
     attempt.hand.empty(pass.tally.seen, pass.tally.kept);
-    let files = pass.sink.finish(attempt)?;
+    let mut files = pass.sink.finish(attempt)?;
+    pass.observations.finish(attempt, &mut files)?;
     tracing::info!(
         stage = attempt.stage,
         task = attempt.task,
@@ -77,14 +89,13 @@ enum Input<'a> {
 
 /// The documents that the same task of the pass before kept.
 struct Shard {
-    stage: usize,
     files: Vec<FileEntry>,
 }
 
 impl Shard {
     fn open(attempt: &Attempt, stage: usize) -> Result<Self, TaskError> {
         let mut record = attempt.earlier(stage, attempt.task)?;
-        Ok(Self { stage, files: record.files.remove(&FileRole::Documents).unwrap_or_default() })
+        Ok(Self { files: record.files.remove(&FileRole::Documents).unwrap_or_default() })
     }
 }
 
@@ -107,8 +118,11 @@ impl Input<'_> {
 
 struct Pass<'a> {
     attempt: &'a Attempt,
-    chain: Chain,
+    chain: Chain<Place>,
     sink: Sink,
+    observations: Observations,
+    /// The buffer of a page that is done with.
+    spare: Option<Vec<u8>>,
     tally: Tally,
     problems: Vec<Problem>,
     poison: Vec<Poison>,
@@ -124,6 +138,8 @@ impl Pass<'_> {
             Order::Drop => false,
         });
         if due {
+            // What waits for a batch is neither done nor among the rest.
+            self.flush()?;
             // The store may take its time: no document is to blame.
             self.attempt.hand.empty(self.tally.seen, self.tally.kept);
             if let Some(log) = &mut self.log
@@ -156,7 +172,7 @@ impl Pass<'_> {
             self.between(rest)?;
             if let Some(poison) = self.poisoned(rest) {
                 self.broken(POISON);
-                self.note(slice, after.map_or(slice.start, |at| at.offset), poison);
+                self.note(rest, poison);
                 return Ok(());
             }
             self.attempt.hand.reading(rest, self.tally.seen, self.tally.kept);
@@ -173,10 +189,11 @@ impl Pass<'_> {
             let place = Place::Record { slice: number, at };
             if let Some(poison) = self.poisoned(place) {
                 self.broken(POISON);
-                self.note(slice, at.offset, poison);
+                self.note(place, poison);
             } else {
                 self.attempt.hand.takes(place);
-                if let Some(body) = self.read_item(item, slice, at)? {
+                self.read_item(item, &slice.file.name, place)?;
+                if let Some(body) = self.spare.take() {
                     reader.recycle(body);
                 }
             }
@@ -211,25 +228,16 @@ impl Pass<'_> {
         Ok(open(source, &what)?)
     }
 
-    /// Gives back the body's buffer, if there was one.
-    fn read_item(&mut self, item: Item, slice: &Slice, at: At) -> Result<Option<Vec<u8>>, TaskError> {
-        match reading::read(item, &slice.file.name) {
-            Reading::Document(mut doc) => {
-                if let Some((reason, detail)) = self.walk(&mut doc)? {
-                    self.problem(&slice.file.uri, at.offset, &doc.id, reason, detail);
-                }
-                Ok(doc.body.map(|body| body.bytes))
-            }
-            Reading::Skipped(kind) => {
-                self.tally.skip(&kind);
-                Ok(None)
-            }
+    fn read_item(&mut self, item: Item, file: &str, place: Place) -> Result<(), TaskError> {
+        match reading::read(item, file) {
+            Reading::Document(doc) => self.lead(*doc, place)?,
+            Reading::Skipped(kind) => self.tally.skip(&kind),
             Reading::Broken { reason, detail } => {
                 self.broken(&reason);
-                self.problem(&slice.file.uri, at.offset, "", reason, detail);
-                Ok(None)
+                self.problem(place, "", reason, detail);
             }
         }
+        Ok(())
     }
 
     /// A later pass: what the pass before kept, less what the dedup between them found.
@@ -238,10 +246,9 @@ impl Pass<'_> {
             return Err(TaskError::fatal("a checkpoint of another kind of task"));
         };
         let attempt = self.attempt;
-        // Its documents have no place in the input any more: their identity must do.
-        let source = format!("stage {}, task {}", shard.stage, attempt.task);
         let mut drops = stage.after.map(|barrier| Drops::open(attempt, barrier)).transpose()?;
-        let mut number = 0;
+        // Documents, and the units that the dedup knew them by.
+        let (mut number, mut unit) = (0, 0);
         for file in &shard.files {
             let mut frames = FrameReader::new(attempt.read(file))?;
             let corrupt = |e| TaskError::from(e).during(&file.path);
@@ -249,58 +256,82 @@ impl Pass<'_> {
                 let place = Place::Document { number };
                 if number < first {
                     attempt.check_stopped()?;
-                    if !frames.skip().map_err(corrupt)? {
-                        break;
-                    }
+                    let Some(units) = frames.skip().map_err(corrupt)? else { break };
                     number += 1;
+                    unit += units;
                     continue;
                 }
                 self.between(place)?;
                 attempt.hand.empty(self.tally.seen, self.tally.kept);
-                let Some(mut doc) = frames.next().map_err(corrupt)? else { break };
+                let Some((mut doc, units)) = frames.next().map_err(corrupt)? else { break };
+                let mut verdict = Verdict::Keep;
                 if let Some(drops) = &mut drops {
-                    let dropped = drops.list.dropped(number)?.is_some();
-                    self.tally.passed(drops.index, !dropped);
-                    if dropped {
-                        self.tally.count(drops.step, &Verdict::dropped(drops.reason));
-                        number += 1;
-                        continue;
+                    verdict = drops.apply(&mut doc, unit..unit + units)?;
+                    self.tally.passed(drops.index, u64::from(verdict.is_keep()));
+                    if !verdict.is_keep() {
+                        self.tally.count(drops.step, &verdict);
                     }
                 }
-                let poison = self.poisoned(place);
-                let problem = if let Some(poison) = poison {
-                    self.broken(POISON);
-                    Some((POISON.to_owned(), poison.why))
-                } else {
-                    attempt.hand.takes(place);
-                    self.walk(&mut doc)?
-                };
-                if let Some((reason, detail)) = problem {
-                    self.problem(&source, u64::from(number), &doc.id, reason, detail);
+                if verdict.is_keep() {
+                    if let Some(poison) = self.poisoned(place) {
+                        self.broken(POISON);
+                        self.problem(place, &doc.id, POISON.to_owned(), poison.why);
+                    } else {
+                        self.lead(doc, place)?;
+                    }
                 }
                 number += 1;
+                unit += units;
             }
         }
         Ok(())
     }
 
-    /// Leads a document through the steps and to the sink. Says why if it was broken.
-    fn walk(&mut self, doc: &mut Document) -> Result<Option<(String, String)>, TaskError> {
-        self.attempt.hand.named(&doc.id);
-        let outcome = self.chain.apply(doc, &mut self.tally);
-        match outcome.verdict {
-            Verdict::Keep => {
-                self.attempt.hand.writing();
+    /// Leads a document through the steps, and what comes to its end to the sink.
+    fn lead(&mut self, doc: Document, place: Place) -> Result<(), TaskError> {
+        self.chain.put(doc, place, &mut self.tally);
+        self.go_on()
+    }
+
+    /// Leads on what waits for a batch to fill.
+    fn flush(&mut self) -> Result<(), TaskError> {
+        while self.chain.flush(&mut self.tally)? {
+            self.go_on()?;
+        }
+        Ok(())
+    }
+
+    fn go_on(&mut self) -> Result<(), TaskError> {
+        while let Some((doc, place)) = self.chain.upcoming() {
+            self.attempt.hand.takes(*place);
+            self.attempt.hand.named(&doc.id);
+            self.chain.go(&mut self.tally)?;
+            for (step, value) in self.chain.take_observed() {
                 if let Some(log) = &mut self.log {
-                    log.keep(doc)?;
+                    log.observe(step, &value)?;
                 }
-                self.sink.write(self.attempt, doc).map(|()| None)
+                self.observations.push(step, &value)?;
             }
-            Verdict::Drop(_) => Ok(None),
-            Verdict::Broken(reason) => {
-                Ok(Some((reason.into_owned(), outcome.step.map(|s| format!("in {s}")).unwrap_or_default())))
+            while let Some(ended) = self.chain.next_ended() {
+                let doc = ended.doc;
+                match ended.verdict {
+                    Verdict::Keep => {
+                        self.attempt.hand.writing();
+                        if let Some(log) = &mut self.log {
+                            log.keep(&doc)?;
+                        }
+                        self.sink.write(self.attempt, &doc)?;
+                    }
+                    Verdict::Drop(_) => {}
+                    Verdict::Broken(reason) => {
+                        let detail = ended.step.map(|step| format!("in {step}")).unwrap_or_default();
+                        self.problem(ended.origin, &doc.id, reason.into_owned(), detail);
+                    }
+                }
+                self.spare = doc.body.map(|body| body.bytes);
             }
         }
+        Ok(())
     }
 
     fn poisoned(&self, place: Place) -> Option<Poison> {
@@ -311,15 +342,29 @@ impl Pass<'_> {
         self.tally.count("", &Verdict::broken(reason.to_owned()));
     }
 
-    fn note(&mut self, slice: &Slice, offset: u64, poison: Poison) {
-        self.problem(&slice.file.uri, offset, &poison.id, POISON.to_owned(), poison.why);
+    fn note(&mut self, place: Place, poison: Poison) {
+        self.problem(place, &poison.id, POISON.to_owned(), poison.why);
     }
 
-    fn problem(&mut self, source: &str, offset: u64, id: &str, reason: String, detail: String) {
-        if self.problems.len() < PROBLEMS_PER_TASK {
-            let (source, id) = (source.to_owned(), id.to_owned());
-            self.problems.push(Problem { source, offset, id, reason, detail });
+    fn problem(&mut self, place: Place, id: &str, reason: String, detail: String) {
+        if self.problems.len() >= PROBLEMS_PER_TASK {
+            return;
         }
+        let slice = |number: usize| self.attempt.inputs.get(number);
+        let uri = |number: usize| slice(number).map(|slice| slice.file.uri.clone()).unwrap_or_default();
+        let (source, offset) = match place {
+            Place::Slice { slice: number, after } => {
+                let start = slice(number).map_or(0, |slice| slice.start);
+                (uri(number), after.map_or(start, |at| at.offset))
+            }
+            Place::Record { slice: number, at } => (uri(number), at.offset),
+            // Documents of a later pass have no place in the input any more: their identity must do.
+            Place::Document { number } => {
+                let stage = self.attempt.open.plan.documents_from(self.attempt.stage).unwrap_or_default();
+                (format!("stage {stage}, task {}", self.attempt.task), u64::from(number))
+            }
+        };
+        self.problems.push(Problem { source, offset, id: id.to_owned(), reason, detail });
     }
 }
 
@@ -328,7 +373,7 @@ struct Drops {
     list: DropList<Box<dyn Read + Send>>,
     step: &'static str,
     index: usize,
-    reason: &'static str,
+    barrier: Barrier,
 }
 
 impl Drops {
@@ -345,6 +390,23 @@ impl Drops {
         let (offset, length) = index.byte_range(shard)?;
         let list = index.list(shard, attempt.read_range(file, offset..offset + length))?;
         let step = attempt.open.recipe.steps.get(barrier).map_or("", |spec| spec.def.name);
-        Ok(Self { list, step, index: barrier, reason: attempt.barrier(barrier)?.reason })
+        Ok(Self { list, step, index: barrier, barrier: attempt.barrier(barrier)? })
+    }
+
+    /// Takes the units that go out of a document.
+    fn apply(&mut self, doc: &mut Document, units: Range<u32>) -> Result<Verdict, TaskError> {
+        let mut gone = Vec::new();
+        for unit in units.clone() {
+            if self.list.dropped(unit)?.is_some() {
+                gone.push(unit - units.start);
+            }
+        }
+        if gone.is_empty() {
+            return Ok(Verdict::Keep);
+        }
+        Ok(match &mut self.barrier.signer {
+            Signer::Exact(exact) => exact.remove(doc, &|place| gone.binary_search(&place).is_ok()),
+            Signer::Fuzzy(_) => Verdict::dropped(self.barrier.reason),
+        })
     }
 }

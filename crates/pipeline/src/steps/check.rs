@@ -33,12 +33,9 @@ pub(crate) fn check_page(step: &str, content_type: Option<&str>, bytes: &[u8], e
         Err(refusal) => panic!("{step}: {refusal}"),
     };
     let body = Body { bytes: bytes.to_vec(), content_type: content_type.map(str::to_owned) };
-    let mut doc = Document { body: Some(body), ..Document::default() };
-    let outcome = match chain.apply(&mut doc, &mut Tally::default()).verdict {
-        Verdict::Keep => format!("keep: {}", doc.text.as_ref().map_or("(none)", Text::as_str)),
-        Verdict::Drop(reason) => format!("drop: {reason}"),
-        Verdict::Broken(reason) => format!("broken: {reason}"),
-    };
+    let doc = Document { body: Some(body), ..Document::default() };
+    let told = |doc: &Document| doc.text.as_ref().map_or("(none)", Text::as_str).to_owned();
+    let outcome = all(&mut chain, doc, told);
     assert_eq!(outcome, expected, "{step} on {content_type:?}");
 }
 
@@ -47,19 +44,28 @@ pub(crate) fn outcome(resources: &[(&str, &str)], step: &str, record: &str) -> S
         Ok(chain) => chain,
         Err(refusal) => return refusal,
     };
-    let mut doc = Document::from_json(record, || "id".to_owned()).expect(record);
+    let doc = Document::from_json(record, || "id".to_owned()).expect(record);
+    all(&mut chain, doc, |doc| {
+        let mut out = Vec::new();
+        doc.write_json(&mut out);
+        String::from_utf8(out).expect("UTF-8")
+    })
+}
+
+/// What becomes of a document: one line, or one for each that was made of it.
+fn all(chain: &mut Chain, doc: Document, told: impl Fn(&Document) -> String) -> String {
     let mut tally = Tally::default();
-    let outcome = chain.apply(&mut doc, &mut tally);
+    let ended = chain.apply(doc, &mut tally).expect("no programs are run");
     assert_eq!(tally.balance(), Ok(()));
-    match outcome.verdict {
-        Verdict::Keep => {
-            let mut out = Vec::new();
-            doc.write_json(&mut out);
-            format!("keep: {}", String::from_utf8(out).expect("UTF-8"))
-        }
-        Verdict::Drop(reason) => format!("drop: {reason}"),
-        Verdict::Broken(reason) => format!("broken: {reason}"),
-    }
+    let lines: Vec<String> = ended
+        .iter()
+        .map(|ended| match &ended.verdict {
+            Verdict::Keep => format!("keep: {}", told(&ended.doc)),
+            Verdict::Drop(reason) => format!("drop: {reason}"),
+            Verdict::Broken(reason) => format!("broken: {reason}"),
+        })
+        .collect();
+    lines.join("\n")
 }
 
 /// A chain of one step, or why it was refused.

@@ -94,7 +94,9 @@ impl Step for MinhashDedup {
 
     fn check(params: &Params) -> Result<(), BuildError> {
         if params.preset.is_none() && (params.bands.is_none() || params.rows.is_none()) {
-            return Err(BuildError::new("give a preset (dclm, refinedweb, fineweb, olmo), or bands and rows"));
+            return Err(BuildError::new(
+                "give a preset (dclm, refinedweb, fineweb, olmo), or bands and rows",
+            ));
         }
         minhash::Signer::new(&params.minhash(0)).map(|_| ()).map_err(|e| BuildError::new(e.to_string()))
     }
@@ -103,7 +105,7 @@ impl Step for MinhashDedup {
         let minhash = params.minhash(cx.seed);
         let mut signer = minhash::Signer::new(&minhash).map_err(|e| BuildError::new(e.to_string()))?;
         Ok(Built::Barrier(Barrier {
-            signer: Signer::Many(Box::new(move |doc, keys| {
+            signer: Signer::Fuzzy(Box::new(move |doc, keys| {
                 if let Some(text) = &doc.text {
                     signer.band_keys(text.as_str(), keys);
                 }

@@ -1,10 +1,16 @@
-//! The log of a long attempt: rows as they are kept, and now and then a checkpoint.
+//! The log of a long attempt: rows as they are kept, values as they are observed, and now and then a checkpoint.
+//!
+//! A segment of the log is the length of the packed values (little-endian `u32`), those, and the packed rows.
 
+use super::observations::Observations;
+use super::sink::Sink;
 use crate::TaskError;
 use crate::frames::{FrameReader, FrameWriter};
 use crate::task::Attempt;
 use gristmill_job::{Checkpoint, JobError, Place, Poison, Problem};
+use gristmill_pipeline::step::Observed;
 use gristmill_pipeline::{Document, Tally};
+use std::io::{BufRead, BufReader, Write};
 use std::time::{Duration, Instant};
 
 /// A segment is stored before it holds more than this, packed.
@@ -23,6 +29,9 @@ pub(super) struct Log {
     saved: Instant,
     rows: FrameWriter<Vec<u8>>,
     count: u64,
+    /// A line of JSON for each: the step's place in the recipe, and the value.
+    observed: zstd::Encoder<'static, Vec<u8>>,
+    any_observed: bool,
 }
 
 /// Whether a task that reads so many stored bytes takes checkpoints.
@@ -33,16 +42,24 @@ pub(super) fn is_long(bytes: u64, every: Duration) -> bool {
 impl Log {
     pub(super) fn new(attempt: &Attempt, last: Checkpoint) -> Result<Self, TaskError> {
         let last = Checkpoint { attempt: attempt.name.clone(), ..last };
-        Ok(Self { last, saved: Instant::now(), rows: writer()?, count: 0 })
+        let observed = zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?;
+        Ok(Self { last, saved: Instant::now(), rows: writer()?, count: 0, observed, any_observed: false })
+    }
+
+    pub(super) fn observe(&mut self, step: usize, value: &Observed) -> Result<(), TaskError> {
+        self.any_observed = true;
+        serde_json::to_writer(&mut self.observed, &(step, value)).map_err(std::io::Error::from)?;
+        Ok(self.observed.write_all(b"\n")?)
     }
 
     pub(super) fn keep(&mut self, doc: &Document) -> Result<(), TaskError> {
         self.count += 1;
-        Ok(self.rows.write(doc)?)
+        Ok(self.rows.write(doc, 0)?)
     }
 
     pub(super) fn is_due(&self, attempt: &Attempt) -> bool {
-        self.saved.elapsed() >= attempt.checkpoint_every || self.rows.get_ref().len() >= SEGMENT_BYTES
+        let bytes = self.rows.get_ref().len() + self.observed.get_ref().len();
+        self.saved.elapsed() >= attempt.checkpoint_every || bytes >= SEGMENT_BYTES
     }
 
     pub(super) fn is_worth_saving(&self) -> bool {
@@ -58,8 +75,11 @@ impl Log {
         problems: &[Problem],
     ) -> Result<(), TaskError> {
         let (job, task) = (attempt.open.job.clone(), (attempt.stage, attempt.task));
-        if self.count > 0 {
-            let (_, packed) = std::mem::replace(&mut self.rows, writer()?).finish()?;
+        if self.count > 0 || self.any_observed {
+            let observed = std::mem::replace(&mut self.observed, zstd::Encoder::new(Vec::new(), ZSTD_LEVEL)?);
+            self.any_observed = false;
+            let (_, rows) = std::mem::replace(&mut self.rows, writer()?).finish()?;
+            let packed = join(&observed.finish()?, &rows);
             let (job, name) = (job.clone(), attempt.name.clone());
             let (number, rows) = (self.last.segments.len() + 1, std::mem::take(&mut self.count));
             let segment = attempt
@@ -76,6 +96,17 @@ impl Log {
         tracing::debug!(stage = task.0, task = task.1, ?rest, "took a checkpoint");
         Ok(())
     }
+}
+
+fn join(observed: &[u8], rows: &[u8]) -> Vec<u8> {
+    // A segment is closed long before its values are 4 GiB.
+    let length = u32::try_from(observed.len()).unwrap_or(u32::MAX);
+    [&length.to_le_bytes(), observed, rows].concat()
+}
+
+fn split(segment: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (length, rest) = segment.split_first_chunk::<4>()?;
+    rest.split_at_checked(u32::from_le_bytes(*length) as usize)
 }
 
 fn writer() -> Result<FrameWriter<Vec<u8>>, TaskError> {
@@ -115,27 +146,49 @@ pub(crate) fn add_poison(known: &mut Vec<Poison>, more: &[Poison]) {
     }
 }
 
-/// Hands the rows of a checkpoint to `take`, in order. False if they cannot be read any more.
-pub(super) fn replay(
-    attempt: &Attempt,
-    checkpoint: &Checkpoint,
-    mut take: impl FnMut(&Document) -> Result<(), TaskError>,
-) -> Result<bool, TaskError> {
-    for segment in &checkpoint.segments {
-        let (job, entry) = (attempt.open.job.clone(), segment.clone());
-        let Some(packed) = attempt.wait(async move { job.segment(&entry).await })?? else { return Ok(false) };
-        let Ok(mut rows) = FrameReader::new(&packed[..]) else { return Ok(false) };
+/// Does again what the attempts before did up to a checkpoint, without reading their input.
+pub(super) struct Replay<'a> {
+    pub(super) attempt: &'a Attempt,
+    pub(super) sink: &'a mut Sink,
+    pub(super) observations: &'a mut Observations,
+}
+
+impl Replay<'_> {
+    /// False if the segments cannot be read any more.
+    pub(super) fn all(&mut self, checkpoint: &Checkpoint) -> Result<bool, TaskError> {
+        for segment in &checkpoint.segments {
+            let (job, entry) = (self.attempt.open.job.clone(), segment.clone());
+            let stored = self.attempt.wait(async move { job.segment(&entry).await })??;
+            let Some((observed, rows)) = stored.as_deref().and_then(split) else { return Ok(false) };
+            if !self.observed(observed)? || !self.rows(rows)? {
+                tracing::debug!("{} is not as it was written", segment.path);
+                return Ok(false);
+            }
+        }
+        Ok(true)
+    }
+
+    fn observed(&mut self, packed: &[u8]) -> Result<bool, TaskError> {
+        let Ok(unpacked) = zstd::Decoder::new(packed) else { return Ok(false) };
+        for line in BufReader::new(unpacked).lines() {
+            let Ok(line) = line else { return Ok(false) };
+            let Ok((step, value)) = serde_json::from_str::<(usize, Observed)>(&line) else {
+                return Ok(false);
+            };
+            self.observations.push(step, &value)?;
+        }
+        Ok(true)
+    }
+
+    fn rows(&mut self, packed: &[u8]) -> Result<bool, TaskError> {
+        let Ok(mut rows) = FrameReader::new(packed) else { return Ok(false) };
         loop {
-            attempt.check_stopped()?;
+            self.attempt.check_stopped()?;
             match rows.next() {
-                Ok(Some(doc)) => take(&doc)?,
-                Ok(None) => break,
-                Err(error) => {
-                    tracing::debug!("{}: {error}", segment.path);
-                    return Ok(false);
-                }
+                Ok(Some((doc, _))) => self.sink.write(self.attempt, &doc)?,
+                Ok(None) => return Ok(true),
+                Err(_) => return Ok(false),
             }
         }
     }
-    Ok(true)
 }

@@ -11,7 +11,7 @@ use gristmill_job::{FileEntry, FileRole};
 use gristmill_pipeline::Document;
 use gristmill_pipeline::recipe::OutputFormat;
 use gristmill_pipeline::stage::MapStage;
-use gristmill_pipeline::step::{SignMany, SignOne, Signer};
+use gristmill_pipeline::step::{Exact, SignFuzzy, Signer};
 use gristmill_storage::{Carry, Compression, Encoding, HashingWriter, Push, Writer};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -137,7 +137,8 @@ impl DataFiles {
 pub(super) struct NextPass {
     path: String,
     frames: FrameWriter<HashingWriter<Out>>,
-    ordinal: u32,
+    /// Units up to here: the next document's first has this number.
+    units: u32,
     signer: Signatures,
 }
 
@@ -145,13 +146,13 @@ type Scratch = Box<dyn FnMut() -> io::Result<File>>;
 
 #[allow(clippy::large_enum_variant, reason = "there is one for each task")]
 enum Signatures {
-    One {
-        sign: SignOne,
-        /// With the identity as note.
+    Exact {
+        units: Exact,
+        /// With the rank as note.
         keys: keyfile::Writer<u128, Noted, File, Scratch>,
     },
-    Many {
-        sign: SignMany,
+    Fuzzy {
+        sign: SignFuzzy,
         keys: keyfile::Writer<u64, Plain, File, Scratch>,
         signed: Vec<u64>,
         path: String,
@@ -163,41 +164,53 @@ impl NextPass {
     fn new(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
         let scratch: Scratch = Box::new(attempt.scratch());
         let signer = match attempt.barrier(barrier)?.signer {
-            Signer::One(sign) => Signatures::One { sign, keys: keyfile::Writer::new(SORT_MEMORY, scratch) },
-            Signer::Many(sign) => {
+            Signer::Exact(units) => {
+                Signatures::Exact { units, keys: keyfile::Writer::new(SORT_MEMORY, scratch) }
+            }
+            Signer::Fuzzy(sign) => {
                 let path = attempt.path("identities.zst");
                 let identities = IdentityWriter::new(attempt.create_hashed(&path))?;
                 let keys = keyfile::Writer::new(SORT_MEMORY, scratch);
-                Signatures::Many { sign, keys, signed: Vec::new(), path, identities }
+                Signatures::Fuzzy { sign, keys, signed: Vec::new(), path, identities }
             }
         };
         let path = attempt.path("documents.zst");
         let frames = FrameWriter::new(attempt.create_hashed(&path))?;
-        Ok(Self { path, frames, ordinal: 0, signer })
+        Ok(Self { path, frames, units: 0, signer })
     }
 
     fn write(&mut self, doc: &Document) -> Result<(), TaskError> {
+        let first = self.units;
+        let mut next = Some(first);
         match &mut self.signer {
-            Signatures::One { sign, keys } => {
-                if let Some(key) = sign(doc) {
-                    keys.push(key, self.ordinal, doc.id.as_bytes())?;
-                }
+            Signatures::Exact { units, keys } => {
+                let mut failed = None;
+                units.sign(doc, &mut |key, rank| {
+                    if let (Some(key), Some(number)) = (key, next)
+                        && let Err(error) = keys.push(key, number, rank)
+                    {
+                        failed.get_or_insert(error);
+                    }
+                    next = next.and_then(|number| number.checked_add(1));
+                });
+                failed.map_or(Ok(()), Err)?;
             }
-            Signatures::Many { sign, keys, signed, identities, .. } => {
+            Signatures::Fuzzy { sign, keys, signed, identities, .. } => {
                 signed.clear();
                 sign(doc, signed);
                 for key in signed.iter() {
-                    keys.push(*key, self.ordinal, &[])?;
+                    keys.push(*key, first, &[])?;
                 }
                 identities.push(&doc.id)?;
+                next = first.checked_add(1);
             }
         }
-        self.frames.write(doc)?;
-        self.ordinal = self
-            .ordinal
-            .checked_add(1)
-            .ok_or_else(|| TaskError::fatal("more than 2^32 documents in a task"))?;
-        Ok(())
+        self.units = next.ok_or_else(|| {
+            TaskError::fatal(
+                "more than 2^32 documents, or units of documents, in a task; make tasks.size smaller",
+            )
+        })?;
+        Ok(self.frames.write(doc, self.units - first)?)
     }
 
     fn finish(self, attempt: &Attempt) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
@@ -207,8 +220,8 @@ impl NextPass {
         let path = attempt.path("keys");
         let mut out = attempt.create_hashed(&path);
         let summary = match self.signer {
-            Signatures::One { keys, .. } => keys.finish(&mut out)?,
-            Signatures::Many { keys, path, identities, .. } => {
+            Signatures::Exact { keys, .. } => keys.finish(&mut out)?,
+            Signatures::Fuzzy { keys, path, identities, .. } => {
                 let (count, identities) = identities.finish()?;
                 written.insert(FileRole::Identities, vec![files::finish(identities, path, count)?]);
                 keys.finish(&mut out)?
