@@ -32,6 +32,7 @@ mod error;
 pub mod evaluate;
 mod features;
 mod heap;
+pub mod langdetect;
 mod loss;
 mod matrix;
 mod model;
