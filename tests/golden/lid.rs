@@ -5,7 +5,7 @@ use std::process::Command;
 use std::sync::Arc;
 
 use gristmill_classify::{Model, Scratch, preprocess};
-use gristmill_tests::{jsonl, shared};
+use gristmill_tests::{jsonl, python, shared};
 use serde_json::Value;
 
 const TOLERANCE: f64 = 1e-5;
@@ -83,7 +83,7 @@ fn whole_pages_have_the_language_that_dclm_gives_them() {
 /// `GRISTMILL_PYTHON` names, or that of the `.venv` at the root of the repository.
 #[test]
 fn every_kind_of_model_predicts_as_in_the_c_library() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("fasttext") else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let script = Path::new(env!("CARGO_MANIFEST_DIR")).join("oracles/fasttext_models.py");
     let status = Command::new(&python).arg(&script).arg(folder.path()).status().expect("python starts");
@@ -124,22 +124,6 @@ fn every_kind_of_model_predicts_as_in_the_c_library() {
         "{} models, {predictions} probabilities: {same_bits} equal in all bits, {worst:e} apart at most",
         models.len()
     );
-}
-
-fn python() -> Option<PathBuf> {
-    let python = std::env::var_os("GRISTMILL_PYTHON")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python"), PathBuf::from);
-    let found = Command::new(&python).args(["-c", "import fasttext"]).output();
-    if found.is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    let missing = format!(
-        "{} cannot import fasttext: set GRISTMILL_PYTHON to a python with fasttext-wheel and numpy < 2",
-        python.display()
-    );
-    assert!(std::env::var_os("CI").is_none(), "{missing}");
-    eprintln!("SKIPPED: {missing}");
-    None
 }
 
 fn strings(value: &Value) -> Vec<&str> {

@@ -40,6 +40,27 @@ pub fn jsonl(path: &Path) -> Vec<serde_json::Value> {
     text.lines().map(|line| serde_json::from_str(line).expect("JSON")).collect()
 }
 
+/// A Python that can import a module: the one that `GRISTMILL_PYTHON` names, or that of the `.venv` at the root of the repository, into
+/// which `requirements.txt` beside these tests is installed.
+///
+/// Where there is none the calling test says that it is skipped; under `CI` it fails instead.
+#[must_use]
+pub fn python(module: &str) -> Option<PathBuf> {
+    let python = std::env::var_os("GRISTMILL_PYTHON")
+        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python"), PathBuf::from);
+    let found = std::process::Command::new(&python).args(["-c", &format!("import {module}")]).output();
+    if found.is_ok_and(|output| output.status.success()) {
+        return Some(python);
+    }
+    let missing = format!(
+        "{} cannot import {module}: set GRISTMILL_PYTHON to a python with tests/requirements.txt",
+        python.display()
+    );
+    assert!(std::env::var_os("CI").is_none(), "{missing}");
+    eprintln!("SKIPPED: {missing}");
+    None
+}
+
 /// The program under test: `GRISTMILL_BINARY`, else built as the tests were.
 ///
 /// # Panics

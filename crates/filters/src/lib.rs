@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`Text`] (a text and what was measured on it), [`survey`] (one pass that counts words and lines), [`repetition`]
 //! (Gopher's tests), [`words`] (Unicode's words), [`lines`] (what changes a text line by line), [`phrases`] (boilerplate), [`urls`]
-//! (of pages and within texts), [`datatrove`] (FineWeb's filters), [`python`] (Python's notion of characters, which all rules are
-//! written in), [`pickle`] (lists that Python stored).
+//! (of pages and within texts), [`datatrove`] (FineWeb's filters), [`ftfy`] (broken text), [`python`] (Python's notion of characters,
+//! which all rules are written in), [`pickle`] (lists that Python stored).
 //!
 //! **Exactness.** What DCLM's code says of a text is said here: characters are Python 3.11's, words are fastText's, `uniseg`'s or
 //! `str.split()`'s, shares are compared in the same floating-point operations. **Failure.** Nothing fails on a text; lists and patterns
@@ -11,6 +11,7 @@
 //! the caller's ([`repetition::Scratch`]).
 
 pub mod datatrove;
+pub mod ftfy;
 pub mod latex;
 pub mod lines;
 pub mod phrases;
