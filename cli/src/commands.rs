@@ -3,6 +3,7 @@
 pub(crate) mod attempt;
 pub(crate) mod completions;
 pub(crate) mod control;
+pub(crate) mod convert;
 pub(crate) mod coordinator;
 pub(crate) mod extract;
 pub(crate) mod job;

@@ -8,6 +8,7 @@ mod commands;
 mod config;
 mod display;
 mod failure;
+mod recipe;
 mod request;
 mod service;
 mod supervise;
@@ -63,6 +64,8 @@ enum Command {
     Steps(commands::steps::Args),
     /// Print the JSON schema of recipes
     Schema,
+    /// Print the recipe that one of DCLM's configs amounts to
+    Convert(commands::convert::Args),
     /// Check a dataset against its manifest
     Verify(commands::verify::Args),
     /// Make one attempt at a task, for a worker
@@ -96,6 +99,7 @@ fn main() -> ExitCode {
         Command::Extract(args) => commands::extract::run(args),
         Command::Steps(args) => commands::steps::run(&args),
         Command::Schema => commands::schema::run(),
+        Command::Convert(args) => commands::convert::run(&args),
         Command::Verify(args) => commands::verify::run(args),
         Command::Attempt(args) => commands::attempt::run(&args),
         Command::Pack(args) => commands::pack::run(args),

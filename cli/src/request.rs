@@ -1,6 +1,7 @@
 //! What several commands take: a recipe with overrides, models, storage.
 
 use crate::failure::Failure;
+use crate::recipe::{DclmArgs, Written};
 use anyhow::Context as _;
 use gristmill_job::resolve::Resolver;
 use gristmill_pipeline::Recipe;
@@ -11,7 +12,10 @@ use std::path::PathBuf;
 #[derive(clap::Args)]
 pub(crate) struct RecipeArgs {
     /// The recipe, a YAML file
-    pub(crate) recipe: PathBuf,
+    #[arg(required_unless_present = "dclm")]
+    pub(crate) recipe: Option<PathBuf>,
+    #[command(flatten)]
+    pub(crate) dclm: DclmArgs,
     /// Override a value of the recipe, e.g. steps.language_filter.threshold=0.7
     #[arg(long = "set", value_name = "KEY.PATH=VALUE")]
     pub(crate) set: Vec<String>,
@@ -25,16 +29,16 @@ pub(crate) struct RecipeArgs {
 
 impl RecipeArgs {
     pub(crate) fn load(&self) -> Result<Recipe, Failure> {
-        Recipe::parse(&self.yaml()?, &self.overrides()).map_err(|error| {
-            Failure::Request(anyhow::anyhow!("the recipe {} cannot be used:\n{error}", self.recipe.display()))
-        })
+        self.written()?.parse(&self.overrides())
     }
 
     /// The recipe as it is written.
     pub(crate) fn yaml(&self) -> Result<String, Failure> {
-        std::fs::read_to_string(&self.recipe)
-            .with_context(|| format!("cannot read the recipe {}", self.recipe.display()))
-            .map_err(Failure::Request)
+        Ok(self.written()?.into_text())
+    }
+
+    fn written(&self) -> Result<Written, Failure> {
+        Written::read(self.recipe.as_deref(), &self.dclm)
     }
 
     /// What the command line changes in it.
