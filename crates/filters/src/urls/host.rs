@@ -68,11 +68,9 @@ fn check(netloc: &str) -> Result<(), HostError> {
 fn is_bracketed_host(host: &str) -> bool {
     if let Some(future) = host.strip_prefix('v') {
         let Some((version, address)) = future.split_once('.') else { return false };
-        let good = |char: char| char.is_ascii_alphanumeric() || "._~!$&'()*+,;=:-".contains(char);
         return !version.is_empty()
             && version.bytes().all(|byte| byte.is_ascii_hexdigit())
-            && !address.is_empty()
-            && address.chars().all(good);
+            && !address.is_empty();
     }
     let (address, zone) = host.split_once('%').map_or((host, None), |(address, zone)| (address, Some(zone)));
     address.parse::<Ipv6Addr>().is_ok()
@@ -135,6 +133,8 @@ mod tests {
             ("http://[::1]:80/", Ok("[::1]:80")),
             ("http://[::1/", Err(HostError::Brackets)),
             ("http://[x]/", Err(HostError::Brackets)),
+            ("http://[v1.é]/", Ok("[v1.é]")),
+            ("http://[v1.]/", Err(HostError::Brackets)),
             ("http://a\u{2100}b/", Err(HostError::Delimiter)),
         ] {
             assert_eq!(netloc(url).as_deref(), expected.as_ref().map(|host| *host), "{url:?}");

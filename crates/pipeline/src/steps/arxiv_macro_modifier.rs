@@ -1,7 +1,7 @@
 //! `arxiv_macro_modifier`
 
 use super::shared::apply;
-use crate::step::{Context, Semantics};
+use crate::step::{Context, NO_TEXT, Needs, Semantics};
 use crate::{BuildError, Built, Step, Verdict};
 use gristmill_filters::latex::Latex;
 use schemars::JsonSchema;
@@ -22,13 +22,19 @@ impl Step for ArxivMacroModifier {
         `semantics: dclm`: a page with a macro value that is not ASCII is broken, since DCLM raises there. `fixed`: it is not.";
     const ORIGIN: &'static str = "RedPajama-Data v1, data_prep/arxiv/arxiv_cleaner.py; mlfoundations/dclm, baselines/mappers/modifiers.py";
     const EXAMPLE: &'static str = "{}";
+    const NEEDS: Needs = Needs::Nothing;
     const HAS_SEMANTICS: bool = true;
     type Params = Params;
 
     fn build(params: &Params, _: &Context) -> Result<Built, BuildError> {
         let latex = Latex::new().map_err(|error| BuildError::new(error.to_string()))?;
         let fixed = params.semantics == Semantics::Fixed;
-        Ok(Built::text(move |text, _| {
+        Ok(Built::map(move |doc| {
+            // DCLM takes a page without a text for one with an empty text here, and only here.
+            let Some(text) = &mut doc.text else {
+                let absent = !doc.fields.contains("text");
+                return if absent { Verdict::dropped("nothing left") } else { Verdict::broken(NO_TEXT) };
+            };
             match latex.expand_macros(text.as_str(), fixed) {
                 Ok(edit) => apply(text, edit),
                 Err(error) => Verdict::broken(error.to_string()),

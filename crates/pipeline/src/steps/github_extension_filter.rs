@@ -29,8 +29,10 @@ const REDPAJAMA: &str = ".asm .bat .cmd .c .h .cs .cpp .hpp .c++ .h++ .cc .hh .C
 
 impl Step for GithubExtensionFilter {
     const NAME: &'static str = "github_extension_filter";
-    const DOC: &'static str = "Keeps files whose name has one of some ends.\n\nA record without a name is dropped.";
-    const ORIGIN: &'static str = "RedPajama-Data v1, github; mlfoundations/dclm, baselines/mappers/filters/content_filters.py";
+    const DOC: &'static str =
+        "Keeps files whose name has one of some ends.\n\nA record without a name is dropped.";
+    const ORIGIN: &'static str =
+        "RedPajama-Data v1, github; mlfoundations/dclm, baselines/mappers/filters/content_filters.py";
     const EXAMPLE: &'static str = "{filename_key: filename, allowed_extensions: [.rs, .py]}";
     const NEEDS: Needs = Needs::Nothing;
     type Params = Params;
@@ -42,7 +44,11 @@ impl Step for GithubExtensionFilter {
             None => REDPAJAMA.split_whitespace().map(str::to_owned).collect(),
         };
         Ok(Built::map(move |doc| {
-            let name = doc.fields.str(&key).unwrap_or_default();
+            let name = doc.fields.str(&key);
+            if name.is_none() && doc.fields.contains(&key) {
+                return Verdict::broken(format!("field {key} is no name"));
+            }
+            let name = name.unwrap_or_default();
             Verdict::keep_if(ends.iter().any(|end| name.ends_with(&**end)), "other extension")
         }))
     }
@@ -54,9 +60,16 @@ mod tests {
 
     #[test]
     fn names_have_ends() {
-        for (page, kept) in [(r#"{"filename":"a/b.rs"}"#, true), (r#"{"filename":"b.bin"}"#, false), ("{}", false)] {
-            check("github_extension_filter", page, if kept { keep(page) } else { "drop: other extension".to_owned() });
+        for (page, kept) in
+            [(r#"{"filename":"a/b.rs"}"#, true), (r#"{"filename":"b.bin"}"#, false), ("{}", false)]
+        {
+            check(
+                "github_extension_filter",
+                page,
+                if kept { keep(page) } else { "drop: other extension".to_owned() },
+            );
         }
+        check("github_extension_filter", r#"{"filename":null}"#, "broken: field filename is no name");
         let page = r#"{"f":"b.bin"}"#;
         check("github_extension_filter: {filename_key: f, allowed_extensions: [.bin]}", page, keep(page));
     }

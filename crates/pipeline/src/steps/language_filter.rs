@@ -1,5 +1,6 @@
 //! `language_filter`
 
+use super::shared::number;
 use crate::step::{Context, Needs};
 use crate::{BuildError, Built, Step, Verdict};
 use schemars::JsonSchema;
@@ -30,7 +31,8 @@ impl Step for LanguageFilter {
     const DOC: &'static str = "Keeps pages in one of some languages.\n\n\
         A page stays if one of them has a probability greater than `threshold`; a page without the field is broken.";
     const ORIGIN: &'static str = "mlfoundations/dclm, baselines/mappers/filters/metadata_filters.py";
-    const EXAMPLE: &'static str = "{key: language_id_whole_page_fasttext, keep_languages: [en], threshold: 0.65}";
+    const EXAMPLE: &'static str =
+        "{key: language_id_whole_page_fasttext, keep_languages: [en], threshold: 0.65}";
     const NEEDS: Needs = Needs::Nothing;
     type Params = Params;
 
@@ -44,12 +46,16 @@ impl Step for LanguageFilter {
     fn build(params: &Params, _: &Context) -> Result<Built, BuildError> {
         let params = params.clone();
         Ok(Built::map(move |doc| {
-            let Some(Value::Object(found)) = doc.fields.value(&params.key) else {
-                return Verdict::broken(format!("no languages in field {}", params.key));
-            };
-            let probability = |language: &String| found.get(language).and_then(Value::as_f64);
-            let kept = params.keep_languages.iter().filter_map(probability).any(|p| p > params.threshold);
-            Verdict::keep_if(kept, "other language")
+            let broken = || Verdict::broken(format!("no languages in field {}", params.key));
+            let Some(Value::Object(found)) = doc.fields.value(&params.key) else { return broken() };
+            for probability in params.keep_languages.iter().filter_map(|language| found.get(language)) {
+                match number(probability) {
+                    Some(probability) if probability > params.threshold => return Verdict::Keep,
+                    Some(_) => {}
+                    None => return broken(),
+                }
+            }
+            Verdict::dropped("other language")
         }))
     }
 }
@@ -66,6 +72,7 @@ mod tests {
             (r#"{"fr":0.9,"de":0.7}"#, ""),
             (r#"{"en":0.65}"#, "drop: other language"),
             ("{}", "drop: other language"),
+            (r#"{"fr":0.9,"de":"0.9"}"#, "broken: no languages in field lid"),
             ("\"en\"", "broken: no languages in field lid"),
         ] {
             let page = format!(r#"{{"lid":{found}}}"#);

@@ -24,12 +24,24 @@ pub struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { paragraph_end: "\n".to_owned(), remove_empty: true, key: "num_lines".to_owned(), overwrite: false }
+        Self {
+            paragraph_end: "\n".to_owned(),
+            remove_empty: true,
+            key: "num_lines".to_owned(),
+            overwrite: false,
+        }
     }
 }
 
 fn pattern(params: &Params) -> Result<Pattern, BuildError> {
-    Pattern::new(&params.paragraph_end, false).map_err(|error| BuildError::new(error.to_string()))
+    let pattern =
+        Pattern::new(&params.paragraph_end, false).map_err(|error| BuildError::new(error.to_string()))?;
+    if pattern.captures() {
+        return Err(BuildError::new(
+            "paragraph_end has a group, which Python would count among the lines; write (?:…)",
+        ));
+    }
+    Ok(pattern)
 }
 
 impl Step for LineCounterEnricher {
@@ -50,7 +62,13 @@ impl Step for LineCounterEnricher {
             let lines = match (&*params.paragraph_end, params.remove_empty) {
                 ("\n", true) => text.survey().lines,
                 ("\n", false) => text.survey().newlines + 1,
-                (_, remove) => pattern.split(text.as_str()).filter(|line| !remove || !python::is_blank(line)).count(),
+                (_, remove) => {
+                    let mut lines = 0;
+                    pattern.split(text.as_str(), |line| {
+                        lines += usize::from(!remove || !python::is_blank(line))
+                    });
+                    lines
+                }
             };
             add_field(fields, &params.key, params.overwrite, lines)
         }))
@@ -63,10 +81,20 @@ mod tests {
 
     #[test]
     fn lines_and_paragraphs_are_counted() {
-        for (params, expected) in [("", 3), ("remove_empty: false", 5), (r#"paragraph_end: "\n\n""#, 2), ("paragraph_end: '[b-y]'", 1)] {
+        for (params, expected) in [
+            ("", 3),
+            ("remove_empty: false", 5),
+            (r#"paragraph_end: "\n\n""#, 2),
+            ("paragraph_end: '[b-y]'", 1),
+        ] {
             let page = r#"{"text":"a\na\n \n\na"}"#;
             let kept = keep(&format!(r#"{{"text":"a\na\n \n\na","num_lines":{expected}}}"#));
             check(&format!("line_counter_enricher: {{{params}}}"), page, kept);
         }
+        check(
+            "line_counter_enricher: {paragraph_end: '(a)|b'}",
+            "{}",
+            "refused: paragraph_end has a group, which Python would count among the lines; write (?:…)",
+        );
     }
 }

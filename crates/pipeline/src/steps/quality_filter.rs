@@ -1,10 +1,10 @@
 //! `quality_filter`
 
+use super::shared::number;
 use crate::step::{Context, Needs};
 use crate::{BuildError, Built, Step, Verdict};
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 pub struct QualityFilter;
 
@@ -41,14 +41,15 @@ impl Step for QualityFilter {
         let params = params.clone();
         Ok(Built::map(move |doc| {
             let score = match doc.fields.value(&params.key) {
-                Some(value) => Value::as_f64(value),
+                Some(value) => number(value),
                 None if params.key_must_exist => None,
                 None => Some(if params.lower_better { f64::INFINITY } else { f64::NEG_INFINITY }),
             };
             let Some(score) = score else {
                 return Verdict::broken(format!("no number in field {}", params.key));
             };
-            let kept = if params.lower_better { score <= params.threshold } else { score >= params.threshold };
+            let kept =
+                if params.lower_better { score <= params.threshold } else { score >= params.threshold };
             Verdict::keep_if(kept, "low quality")
         }))
     }
@@ -63,6 +64,8 @@ mod tests {
         for (params, page, expected) in [
             ("threshold: 0.5", r#"{"q":0.5}"#, ""),
             ("threshold: 0.5", r#"{"q":0.4}"#, "drop: low quality"),
+            ("threshold: 0.5", r#"{"q":true}"#, ""),
+            ("threshold: 0.5", r#"{"q":"1"}"#, "broken: no number in field q"),
             ("threshold: 0.5, lower_better: true", r#"{"q":0.4}"#, ""),
             ("threshold: 0.5", "{}", "broken: no number in field q"),
             ("threshold: 0.5, key_must_exist: false", "{}", "drop: low quality"),

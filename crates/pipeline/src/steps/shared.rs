@@ -142,6 +142,14 @@ pub(super) fn add_field(fields: &mut Fields, key: &str, overwrite: bool, value: 
     Verdict::Keep
 }
 
+/// A number as Python has it: `true` and `false` are 1 and 0.
+pub(super) fn number(value: &Value) -> Option<f64> {
+    match value {
+        Value::Bool(yes) => Some(f64::from(u8::from(*yes))),
+        other => other.as_f64(),
+    }
+}
+
 /// Refuses a key that is the text or nothing.
 pub(super) fn check_key(key: &str) -> Result<(), BuildError> {
     match key {

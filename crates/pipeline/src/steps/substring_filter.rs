@@ -34,7 +34,13 @@ impl Params {
             (None, None) => Vec::new(),
         };
         let syntax = match self.semantics {
-            Semantics::Dclm => Syntax::Pattern,
+            Semantics::Dclm => {
+                // Of no phrase DCLM makes a pattern that is found everywhere.
+                if list.is_empty() {
+                    list.push(String::new());
+                }
+                Syntax::Pattern
+            }
             Semantics::Fixed => {
                 list.retain(|phrase| !python::is_blank(phrase));
                 Syntax::Literal
@@ -49,7 +55,7 @@ impl Step for SubstringFilter {
     const NAME: &'static str = "substring_filter";
     const DOC: &'static str = "Drops pages with a phrase.\n\n\
         `semantics: dclm`: phrases are patterns, since DCLM does not escape them: a full stop is any character, and an empty line in the \
-        list matches every page. `fixed`: they are what they say, and blank ones are passed over.";
+        list matches every page, and so does a list without a phrase. `fixed`: they are what they say, and blank ones are passed over.";
     const ORIGIN: &'static str = "mlfoundations/dclm, baselines/mappers/filters/content_filters.py";
     const EXAMPLE: &'static str = "{banlist: [lorem ipsum]}";
     const HAS_SEMANTICS: bool = true;
@@ -102,12 +108,18 @@ mod tests {
         for (phrase, dclm, fixed) in [("'{'", false, false), ("a.b", false, true), ("b...c", false, true)] {
             for (semantics, kept) in [("dclm", dclm), ("fixed", fixed)] {
                 let expected = if kept { keep(page) } else { "drop: banned phrase".to_owned() };
-                check(&format!("substring_filter: {{banlist: [{phrase}], semantics: {semantics}}}"), page, expected);
+                check(
+                    &format!("substring_filter: {{banlist: [{phrase}], semantics: {semantics}}}"),
+                    page,
+                    expected,
+                );
             }
         }
         let lists = [("words.txt", "nothing\n\nhere\n")];
         check_with(&lists, "substring_filter: {banlist_from_fname: words.txt}", page, keep(page));
         let step = "substring_filter: {banlist_from_fname: words.txt, semantics: dclm}";
         check_with(&lists, step, page, "drop: banned phrase");
+        check("substring_filter: {banlist: []}", page, keep(page));
+        check("substring_filter: {banlist: [], semantics: dclm}", page, "drop: banned phrase");
     }
 }

@@ -9,6 +9,7 @@ use gristmill_filters::python;
 use gristmill_filters::urls::{Case, StringSet, WordList, bare_host, netloc};
 use schemars::JsonSchema;
 use serde::Deserialize;
+use serde_json::Value;
 use std::borrow::Cow;
 
 pub struct UrlSubstringFilter;
@@ -69,6 +70,9 @@ impl Params {
         let fixed = self.semantics == Semantics::Fixed;
         if fixed {
             entries.retain(|entry| !python::is_blank(entry));
+        } else if entries.is_empty() && !self.exact_domain_match && regex.is_none() {
+            // Of no entry Retrie makes a pattern that is found everywhere.
+            entries.push(String::new());
         }
         let entries = entries.iter().map(|entry| {
             let entry = if fixed { python::strip(entry) } else { entry };
@@ -109,8 +113,8 @@ impl Step for UrlSubstringFilter {
         With `exact_domain_match` the host is looked up in the list. Otherwise entries are looked for in the whole URL, the longest at \
         each place, without overlap; `num_banned_substrs` distinct ones drop the page.\n\n\
         `semantics: dclm`: `ignore_chars` such as `www` are deleted wherever they stand, so that `www.xxx.com` becomes `.xxx.com` and \
-        is no entry `xxx.com`; the host keeps its port and user; an empty line in the list matches every page. `fixed`: hosts are \
-        compared without user, port and a leading `www.`; empty lines are passed over.";
+        is no entry `xxx.com`; the host keeps its port and user; an empty line in the list matches every page, and so does an empty \
+        list of words. `fixed`: hosts are compared without user, port and a leading `www.`; empty lines are passed over.";
     const ORIGIN: &'static str =
         "mlfoundations/dclm, baselines/mappers/filters/metadata_filters.py; ddelange/retrie";
     const EXAMPLE: &'static str =
@@ -139,7 +143,18 @@ impl Step for UrlSubstringFilter {
         let (params, ignored) = (params.clone(), params.ignored());
         let fixed = params.semantics == Semantics::Fixed;
         Ok(Built::map(move |doc| {
-            let Some(url) = doc.fields.str("url") else { return Verdict::broken("no url") };
+            let url = match doc.fields.str("url") {
+                Some(url) => url,
+                // To DCLM null has an empty host, of bytes, which is in no list; but no letters can be deleted from it.
+                None if params.exact_domain_match
+                    && !fixed
+                    && ignored.is_empty()
+                    && doc.fields.value("url").is_some_and(Value::is_null) =>
+                {
+                    return Verdict::Keep;
+                }
+                None => return Verdict::broken("no url"),
+            };
             let mut part = if params.exact_domain_match {
                 match netloc(&url) {
                     Ok(host) => host,
@@ -196,6 +211,20 @@ mod tests {
             check(step, &url(page), expected);
         }
         check(step, r#"{"text":"t"}"#, "broken: no url");
+        let null = r#"{"url":null}"#;
+        let exact = |rest: &str| {
+            format!("url_substring_filter: {{banlist: [x.com], exact_domain_match: true{rest}}}")
+        };
+        check(&exact(", semantics: dclm"), null, keep(null));
+        check(&exact(", semantics: dclm, ignore_chars: [www]"), null, "broken: no url");
+        check(&exact(""), null, "broken: no url");
+        for (semantics, expected) in [("dclm", "drop: banned words".to_owned()), ("fixed", keep(&url("a")))] {
+            check(
+                &format!("url_substring_filter: {{banlist: [], semantics: {semantics}}}"),
+                &url("a"),
+                expected,
+            );
+        }
     }
 
     #[test]

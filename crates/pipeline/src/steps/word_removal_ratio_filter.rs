@@ -1,12 +1,12 @@
 //! `word_removal_ratio_filter`
 
+use super::shared::number;
 use super::word_counter_enricher::Model;
-use crate::step::Context;
+use crate::step::{Context, NO_TEXT, Needs};
 use crate::{BuildError, Built, Step, Verdict};
 use gristmill_filters::splitter::Splitter;
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde_json::Value;
 
 pub struct WordRemovalRatioFilter;
 
@@ -44,9 +44,9 @@ impl Step for WordRemovalRatioFilter {
     const NAME: &'static str = "word_removal_ratio_filter";
     const DOC: &'static str = "Drops pages that lost too many words since `word_counter_enricher` counted them.\n\n\
         A page that had no words is dropped; one without the count is broken.";
-    const ORIGIN: &'static str =
-        "RefinedWeb, arXiv 2306.01116, appendix G.2; mlfoundations/dclm, baselines/mappers/filters/content_filters.py";
+    const ORIGIN: &'static str = "RefinedWeb, arXiv 2306.01116, appendix G.2; mlfoundations/dclm, baselines/mappers/filters/content_filters.py";
     const EXAMPLE: &'static str = "{prev_word_count_key: previous_word_count, max_removed_ratio: 0.05}";
+    const NEEDS: Needs = Needs::Nothing;
     type Params = Params;
 
     fn build(params: &Params, _: &Context) -> Result<Built, BuildError> {
@@ -56,19 +56,22 @@ impl Step for WordRemovalRatioFilter {
             ignore_punctuation: params.ignore_punctuation,
             ignore_whitespace: params.ignore_whitespace,
         };
-        Ok(Built::text(move |text, fields| {
-            let Some(before) = fields.value(&params.prev_word_count_key).and_then(Value::as_f64) else {
+        Ok(Built::map(move |doc| {
+            let Some(before) = doc.fields.value(&params.prev_word_count_key).and_then(number) else {
                 return Verdict::broken(format!("no number in field {}", params.prev_word_count_key));
             };
             if before == 0.0 {
                 return Verdict::dropped("no words before");
             }
-            let now = match &params.new_word_count_key {
-                Some(key) if fields.contains(key) => match fields.value(key).and_then(Value::as_f64) {
-                    Some(now) => now,
-                    None => return Verdict::broken(format!("no number in field {key}")),
-                },
-                _ => splitter.count(text) as f64,
+            let now = match (&params.new_word_count_key, &mut doc.text) {
+                (Some(key), _) if !key.is_empty() && doc.fields.contains(key) => {
+                    match doc.fields.value(key).and_then(number) {
+                        Some(now) => now,
+                        None => return Verdict::broken(format!("no number in field {key}")),
+                    }
+                }
+                (_, Some(text)) => splitter.count(text) as f64,
+                (_, None) => return Verdict::broken(NO_TEXT),
             };
             let removed = (before - now) / before;
             Verdict::keep_if(removed <= params.max_removed_ratio, "words removed")
@@ -94,5 +97,9 @@ mod tests {
             let page = format!(r#"{{{fields},"text":"two words"}}"#);
             check(step, &page, if expected.is_empty() { keep(&page) } else { expected.to_owned() });
         }
+        // The text is looked at only where words have to be counted.
+        check(step, r#"{"before":2,"now":true}"#, keep(r#"{"before":2,"now":true}"#));
+        check(step, r#"{"before":false}"#, "drop: no words before");
+        check(step, r#"{"before":2}"#, "broken: no text");
     }
 }
