@@ -4,7 +4,7 @@
 
 use crate::allow::{Allow, Denied};
 use gristmill_job::resolve::{ResolveError, Resolver};
-use gristmill_job::{Plan, plan};
+use gristmill_job::{Plan, PlanError, plan};
 use gristmill_pipeline::recipe::InputFormat;
 use gristmill_pipeline::step::{Context, Kind, Needs};
 use gristmill_pipeline::{Recipe, Resources};
@@ -32,6 +32,8 @@ pub enum PrepareError {
     Resource(#[from] ResolveError),
     #[error("step {place} of the recipe, {step}: {why}")]
     Step { place: usize, step: &'static str, why: String },
+    #[error(transparent)]
+    Plan(PlanError),
     #[error("planning stopped: {0}; try again")]
     Stopped(#[from] tokio::task::JoinError),
 }
@@ -60,7 +62,18 @@ impl PrepareError {
             Self::Input(error) => of_store(error.kind()),
             Self::Resource(ResolveError::Store(error)) => of_store(error.kind()),
             Self::Resource(ResolveError::Io { .. }) | Self::Stopped(_) => PrepareErrorKind::Retry,
-            Self::NoInput | Self::Resource(_) | Self::Step { .. } => PrepareErrorKind::Invalid,
+            Self::NoInput | Self::Resource(_) | Self::Step { .. } | Self::Plan(_) => {
+                PrepareErrorKind::Invalid
+            }
+        }
+    }
+}
+
+impl From<PlanError> for PrepareError {
+    fn from(error: PlanError) -> Self {
+        match error {
+            PlanError::Input(error) => error.into(),
+            error => Self::Plan(error),
         }
     }
 }

@@ -4,6 +4,8 @@
 //! Memory does not grow with the dataset: its files are listed in the manifest while they are few, and in lists beside it
 //! when they are many.
 
+mod dclm;
+
 use crate::driver::{Driver, job_tally};
 use futures::StreamExt;
 use futures::stream;
@@ -11,6 +13,7 @@ use gristmill_job::{
     Aggregate, Documents, FileEntry, FileRole, JobError, Manifest, Problem, StageRecord, StepPassage,
     VERSION, pages, without_output_path,
 };
+use gristmill_pipeline::recipe::Layout;
 use gristmill_pipeline::stage::Stage;
 use gristmill_storage::{Kind, Store, StoreError, Stores, Uri, UriError};
 use sha2::{Digest, Sha256};
@@ -76,7 +79,10 @@ impl Place {
 /// Publishes the dataset of a job whose stages are all committed. May be repeated.
 pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result<Manifest, PublishError> {
     let place = Place::open(&driver.stores, &driver.output)?;
-    let files = bring_files(driver, &place).await?;
+    let files = match driver.plan.layout() {
+        Layout::Parts => bring_parts(driver, &place).await?,
+        Layout::Dclm => dclm::bring(driver, &place).await?,
+    };
     let tally = job_tally(&stages, None);
     tally.balance().map_err(|e| PublishError::Imbalance(e.to_string()))?;
     if files.rows != tally.kept {
@@ -89,6 +95,10 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
         let passage = tally.steps.get(&spec.index).copied().unwrap_or_default();
         StepPassage { step: spec.def.name.to_owned(), seen: passage.seen, out: passage.out }
     });
+    let aggregates = aggregates(driver).await?;
+    if driver.plan.layout() == Layout::Dclm {
+        dclm::write_global_stats(driver, &place, &stages, &aggregates).await?;
+    }
     let manifest = Manifest {
         name: driver.recipe.head.name.clone(),
         version: VERSION.to_owned(),
@@ -96,7 +106,7 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
         resources: driver.plan.resources.iter().map(|(n, r)| (n.clone(), r.sha256.clone())).collect(),
         steps: steps.collect(),
         documents: Documents::from(tally),
-        aggregates: aggregates(driver).await?,
+        aggregates,
         stages,
         files: files.listed,
         file_lists: files.lists,
@@ -109,7 +119,8 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
     json.push(b'\n');
     place.store.put(&place.key("manifest.json"), json.into()).await?;
     // What a killed publisher left half written.
-    place.store.sweep(&place.key("data/"), Duration::ZERO).await?;
+    let folder = driver.plan.layout().folder();
+    place.store.sweep(&place.key(&format!("{folder}/")), Duration::ZERO).await?;
     Ok(manifest)
 }
 
@@ -121,8 +132,29 @@ struct Files {
     rows: u64,
 }
 
+impl Files {
+    /// Takes in a file that is in its place.
+    async fn add(&mut self, place: &Place, file: FileEntry) -> Result<(), PublishError> {
+        self.rows += file.rows;
+        self.listed.push(file);
+        if self.listed.len() > FILES_MAX {
+            let full: Vec<FileEntry> = self.listed.drain(..FILES_MAX).collect();
+            self.lists.push(write_list(place, self.lists.len(), &full).await?);
+        }
+        Ok(())
+    }
+
+    async fn finish(mut self, place: &Place) -> Result<Self, PublishError> {
+        if !self.lists.is_empty() && !self.listed.is_empty() {
+            let rest = std::mem::take(&mut self.listed);
+            self.lists.push(write_list(place, self.lists.len(), &rest).await?);
+        }
+        Ok(self)
+    }
+}
+
 /// Brings all data files to their place, in order.
-async fn bring_files(driver: &Driver, place: &Place) -> Result<Files, PublishError> {
+async fn bring_parts(driver: &Driver, place: &Place) -> Result<Files, PublishError> {
     let last = driver.plan.last_pass();
     let tasks = driver.plan.stages.get(last).map_or(0, |s| s.tasks);
     let mut files = Files::default();
@@ -138,20 +170,10 @@ async fn bring_files(driver: &Driver, place: &Place) -> Result<Files, PublishErr
             })
             .buffered(MOVES);
         while let Some(file) = brought.next().await {
-            let file = file?;
-            files.rows += file.rows;
-            files.listed.push(file);
-            if files.listed.len() > FILES_MAX {
-                let full: Vec<FileEntry> = files.listed.drain(..FILES_MAX).collect();
-                files.lists.push(write_list(place, files.lists.len(), &full).await?);
-            }
+            files.add(place, file?).await?;
         }
     }
-    if !files.lists.is_empty() && !files.listed.is_empty() {
-        let rest = std::mem::take(&mut files.listed);
-        files.lists.push(write_list(place, files.lists.len(), &rest).await?);
-    }
-    Ok(files)
+    files.finish(place).await
 }
 
 async fn write_list(place: &Place, number: usize, files: &[FileEntry]) -> Result<FileEntry, PublishError> {

@@ -3,6 +3,7 @@
 mod api;
 mod client;
 mod cluster;
+mod dclm;
 mod hostile;
 mod plan;
 mod poison;
@@ -11,4 +12,5 @@ mod resume;
 mod run;
 mod scale;
 mod sim;
+mod steps;
 mod storage;

@@ -189,6 +189,14 @@ fn parquet_goes_on_where_it_was() {
 }
 
 #[test]
+fn what_was_observed_and_what_waits_for_a_program_is_not_lost() {
+    let steps = format!(
+        "- aggregate: {{key: id, type: histogram}}\n- fault_injection: {{sleep_ms: {SLEEP_MS}}}\n- external: {{command: [cat], batch: 7}}\n- aggregate: {{key: id, type: histogram}}\n"
+    );
+    check(&steps, "jsonl.zst", &[0]);
+}
+
+#[test]
 fn passes_between_dedups_go_on_where_they_were() {
     let slow = format!("- fault_injection: {{sleep_ms: {SLEEP_MS}}}\n");
     let steps = format!("{slow}- exact_dedup\n- minhash_dedup: {{preset: fineweb}}\n{slow}");

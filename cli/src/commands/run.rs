@@ -251,16 +251,24 @@ impl Place {
 
     /// Deletes a dataset and what jobs left beside it; nothing else.
     async fn clear(&self) -> Result<(), gristmill_storage::StoreError> {
-        let ours = ["manifest.json".to_owned(), "_problems.jsonl".to_owned()];
-        self.inner.store().delete(&ours.map(|name| self.key(&name))).await?;
-        for folder in ["data/part-", &format!("{WORKSPACE}/jobs/")] {
+        let ours = ["manifest.json", "_problems.jsonl", "global_stats.jsonl"];
+        self.inner.store().delete(&ours.map(|name| self.key(name))).await?;
+        let jobs = format!("{WORKSPACE}/jobs/");
+        // By folder, what names of files hold; the second and third are of DCLM's layout.
+        let ours = [
+            ("data/part-", ""),
+            ("processed_data/", "_processed.jsonl"),
+            ("stats/", "_stats.jsonl"),
+            (&jobs, ""),
+        ];
+        for (folder, part) in ours {
+            let mut after: Option<String> = None;
             loop {
-                let page = self.inner.store().list_page(&self.key(folder), None, 1000).await?;
-                let keys: Vec<String> = page.entries.into_iter().map(|e| e.key).collect();
-                if keys.is_empty() {
-                    break;
-                }
-                self.inner.store().delete(&keys).await?;
+                let page = self.inner.store().list_page(&self.key(folder), after.as_deref(), 1000).await?;
+                let Some(last) = page.entries.last() else { break };
+                after = Some(last.key.clone());
+                let keys = page.entries.into_iter().map(|e| e.key).filter(|key| key.contains(part));
+                self.inner.store().delete(&keys.collect::<Vec<_>>()).await?;
             }
         }
         Ok(())
@@ -269,6 +277,7 @@ impl Place {
 
 /// What was kept, dropped and why, and where the data lies.
 fn summary(manifest: &Manifest, output: &Uri) -> std::io::Result<()> {
+    let folder = manifest.layout().folder();
     let documents = &manifest.documents;
     let mut out = std::io::stderr().lock();
     let share = |n: u64| 100.0 * n as f64 / documents.seen.max(1) as f64;
@@ -287,7 +296,7 @@ fn summary(manifest: &Manifest, output: &Uri) -> std::io::Result<()> {
     let bytes = manifest.files.iter().map(|f| f.bytes).sum();
     writeln!(
         out,
-        "{} files, {}, in {output}/data; {output}/manifest.json lists them",
+        "{} files, {}, in {output}/{folder}; {output}/manifest.json lists them",
         manifest.files.len(),
         super::plan::size(bytes)
     )

@@ -44,7 +44,8 @@ pub(crate) fn run(args: Args) -> Outcome {
             Err(error) => wrong.push(format!("{error:#}")),
         }
     }
-    wrong.extend(runtime.block_on(strangers(&stores, &output, &expected)).map_err(Failure::Job)?);
+    let strangers = strangers(&stores, &output, manifest.layout().folder(), &expected);
+    wrong.extend(runtime.block_on(strangers).map_err(Failure::Job)?);
     if wrong.is_empty() {
         eprintln!(
             "{} files and {} documents are as the manifest says",
@@ -133,16 +134,17 @@ fn check_file(
 async fn strangers(
     stores: &Stores,
     output: &Uri,
+    folder: &str,
     expected: &BTreeSet<String>,
 ) -> anyhow::Result<Vec<String>> {
-    let (store, prefix) = stores.open(&output.join("data/")?)?;
+    let (store, prefix) = stores.open(&output.join(&format!("{folder}/"))?)?;
     let prefix = format!("{}/", prefix.trim_end_matches('/'));
     let mut wrong = Vec::new();
     let mut after: Option<String> = None;
     loop {
         let page = store.list_page(&prefix, after.as_deref(), 1000).await?;
         for entry in &page.entries {
-            let name = format!("data/{}", entry.key.strip_prefix(&prefix).unwrap_or(&entry.key));
+            let name = format!("{folder}/{}", entry.key.strip_prefix(&prefix).unwrap_or(&entry.key));
             if !expected.contains(&name) {
                 wrong.push(format!("{name}: not in the manifest"));
             }

@@ -125,6 +125,15 @@ fn recipes_are_checked_whole() {
 }
 
 #[test]
+fn programs_are_run_where_the_operator_says_so() {
+    let recipe = Recipe::parse("name: x\nsteps: [{external: {command: [rm]}}]\n", &[]).expect("a recipe");
+    let denied = allow(&["/data"]).check_recipe(&recipe).expect_err("not allowed").to_string();
+    assert!(denied.contains("program in step 1") && denied.contains("--allow-external"), "{denied}");
+    assert_eq!(allow(&["/data"]).with_external(true).check_recipe(&recipe), Ok(()));
+    assert_eq!(Allow::everything().check_recipe(&recipe), Ok(()));
+}
+
+#[test]
 fn models_are_bare_names_or_allowed() {
     let digest = "0".repeat(64);
     for (name, expected) in [

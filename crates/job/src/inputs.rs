@@ -4,7 +4,7 @@
 //! of the listing, so what lies below one such name is the same whoever writes it, and planners that saw different
 //! states of a bucket write apart. The plan is created last and only if there is none: it decides which pages are read.
 
-use crate::plan::cut_input;
+use crate::plan::{Cutting, cut_input};
 use crate::{Job, JobError, Plan, Slice};
 use bytes::Bytes;
 use futures::stream::{self, StreamExt, TryStreamExt};
@@ -33,10 +33,10 @@ impl Job {
 
     async fn write_inputs(&self, plan: &Plan, listing: &Listing) -> Result<(), JobError> {
         let (sender, pages) = mpsc::channel(1);
-        let (listing, task_bytes) = (listing.clone(), plan.task_bytes);
+        let (listing, cutting) = (listing.clone(), plan.cutting());
         // Reading a large listing back blocks. It ends when nobody takes pages any more.
         tokio::task::spawn_blocking(move || {
-            if let Err(error) = make_pages(&listing, task_bytes, &sender) {
+            if let Err(error) = make_pages(&listing, cutting, &sender) {
                 let _ = sender.blocking_send(Err(error.into()));
             }
         });
@@ -68,10 +68,10 @@ fn page_path(plan: &Plan, page: u64) -> String {
 /// Cuts the input and sends it page by page.
 fn make_pages(
     listing: &Listing,
-    task_bytes: u64,
+    cutting: Cutting,
     pages: &mpsc::Sender<Result<Bytes, JobError>>,
 ) -> Result<(), InputError> {
-    let mut tasks = cut_input(listing.inputs()?, task_bytes);
+    let mut tasks = cut_input(listing.inputs()?, cutting);
     loop {
         let page: Vec<Vec<Slice>> = tasks.by_ref().take(INPUTS_PAGE as usize).collect::<Result<_, _>>()?;
         if page.is_empty() {
@@ -131,8 +131,9 @@ mod tests {
         for page in 0..4 {
             tasks.extend(job.inputs_page(&first, page).await.expect("reads"));
         }
-        let expected: Vec<Vec<Slice>> =
-            cut_input(seen.inputs().expect("memory"), 64 << 10).collect::<Result<_, _>>().expect("memory");
+        let expected: Vec<Vec<Slice>> = cut_input(seen.inputs().expect("memory"), Cutting::Bytes(64 << 10))
+            .collect::<Result<_, _>>()
+            .expect("memory");
         assert_eq!(tasks, expected);
         let beyond = job.inputs_page(&first, 4).await.expect_err("there is none");
         assert!(beyond.to_string().contains("000004.json.zst: not found"), "{beyond}");

@@ -6,6 +6,7 @@
 
 mod attempts;
 mod checkpoint;
+pub mod dclm;
 mod inputs;
 pub mod layout;
 pub mod lifecycle;
@@ -24,7 +25,9 @@ pub use layout::{Job, JobError};
 pub use lifecycle::{JobEvent, JobState};
 pub use log::{AppendError, JobLog, LogEntry};
 pub use pages::{PAGE_TASKS, pages, tasks_of_page};
-pub use plan::{Plan, PlannedResource, PlannedStage, Slice, VERSION, job_id, plan, without_output_path};
+pub use plan::{
+    Plan, PlanError, PlannedResource, PlannedStage, Slice, VERSION, job_id, plan, without_output_path,
+};
 pub use record::{
     Aggregate, Documents, FileEntry, FileRole, Manifest, PROBLEMS_PER_TASK, Problem, StageRecord,
     StepPassage, TaskRecord,

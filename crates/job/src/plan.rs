@@ -1,7 +1,9 @@
 //! Planning: recipe and listing in, stages and tasks out. A pure function: the same in, the same out, whatever
 //! machine plans and however many workers there will be.
 
-use gristmill_pipeline::recipe::{Recipe, StepSpec};
+use crate::dclm::DclmNames;
+use crate::record::layout_of;
+use gristmill_pipeline::recipe::{Layout, Recipe, StepSpec};
 use gristmill_pipeline::stage::{self, Stage};
 use gristmill_storage::{Input, InputError, Listing, splittable};
 use serde::{Deserialize, Serialize};
@@ -79,13 +81,24 @@ pub struct PlannedStage {
     pub tasks: u64,
 }
 
+/// Why there is no plan.
+#[derive(Debug, thiserror::Error)]
+pub enum PlanError {
+    #[error(transparent)]
+    Input(#[from] InputError),
+    #[error(
+        "layout: dclm names output files after input files, and {input} is the second that would become {name}; rename it, or give it to a job of its own"
+    )]
+    SameName { input: String, name: String },
+}
+
 /// Plans the job `job` (its id: [`job_id`]): what is listed, cut into tasks, and the stages of the recipe.
 pub fn plan(
     job: &str,
     recipe: &Recipe,
     listing: &Listing,
     resources: BTreeMap<String, PlannedResource>,
-) -> Result<Plan, InputError> {
+) -> Result<Plan, PlanError> {
     let input_bytes = listing.bytes();
     let task_bytes = recipe
         .head
@@ -93,10 +106,15 @@ pub fn plan(
         .size
         .map_or_else(|| (input_bytes / TASKS_WANTED).clamp(TASK_SIZE_MIN, TASK_SIZE_MAX), |size| size.0)
         .max(1);
+    let layout = recipe.head.output.layout;
     let mut map_tasks = 0;
-    for task in cut_input(listing.inputs()?, task_bytes) {
-        task?;
+    let mut names = DclmNames::default();
+    for task in cut_input(listing.inputs()?, Cutting::of(layout, task_bytes)) {
+        let task = task?;
         map_tasks += 1;
+        if let (Layout::Dclm, Some(slice)) = (layout, task.first()) {
+            names.add(&slice.file)?;
+        }
     }
     let buckets = recipe.head.tasks.buckets.map_or_else(
         || input_bytes.div_ceil(INPUT_PER_BUCKET).next_power_of_two().min(BUCKETS_MAX),
@@ -128,18 +146,51 @@ pub fn plan(
     })
 }
 
-/// Cuts files into tasks of about `size` stored bytes: large files are split where their format allows it, small ones
-/// grouped, order kept. One task is in memory at a time.
+/// How input becomes tasks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Cutting {
+    /// Tasks of about so many stored bytes: large files are split where their format allows it, small ones grouped.
+    Bytes(u64),
+    /// A task for each file.
+    Files,
+}
+
+impl Cutting {
+    pub(crate) fn of(layout: Layout, task_bytes: u64) -> Self {
+        match layout {
+            Layout::Parts => Self::Bytes(task_bytes.max(1)),
+            Layout::Dclm => Self::Files,
+        }
+    }
+
+    /// Tasks that a file is split into.
+    fn parts(self, file: &Input) -> u64 {
+        match self {
+            Self::Bytes(size) if splittable(file.format, file.compression) => file.size.div_ceil(size),
+            _ => 1,
+        }
+    }
+
+    /// Whether a task of so many files and bytes has room for another of so many bytes.
+    fn has_room(self, files: usize, bytes: u64, more: u64) -> bool {
+        match self {
+            Self::Bytes(size) => files < FILES_PER_TASK_MAX && bytes.saturating_add(more) <= size,
+            Self::Files => files == 0,
+        }
+    }
+}
+
+/// Cuts files into tasks, order kept. One task is in memory at a time.
 pub(crate) fn cut_input<E>(
     files: impl Iterator<Item = Result<Input, E>>,
-    size: u64,
+    cutting: Cutting,
 ) -> impl Iterator<Item = Result<Vec<Slice>, E>> {
-    Cut { files, size: size.max(1), group: Vec::new(), group_bytes: 0, split: None }
+    Cut { files, cutting, group: Vec::new(), group_bytes: 0, split: None }
 }
 
 struct Cut<I> {
     files: I,
-    size: u64,
+    cutting: Cutting,
     /// Small files, not yet enough for a task.
     group: Vec<Slice>,
     group_bytes: u64,
@@ -178,9 +229,8 @@ impl<I> Cut<I> {
 
     /// Takes a file that is not split; gives the group that it has no room in.
     fn add(&mut self, file: Input) -> Option<Vec<Slice>> {
-        let is_full =
-            self.group_bytes.saturating_add(file.size) > self.size || self.group.len() == FILES_PER_TASK_MAX;
-        let full = if is_full { self.take_group() } else { None };
+        let has_room = self.cutting.has_room(self.group.len(), self.group_bytes, file.size);
+        let full = if has_room { None } else { self.take_group() };
         self.group_bytes += file.size;
         self.group.push(Slice { start: 0, end: file.size, file });
         full
@@ -200,8 +250,7 @@ impl<E, I: Iterator<Item = Result<Input, E>>> Iterator for Cut<I> {
                 Some(Err(error)) => return Some(Err(error)),
                 None => return self.take_group().map(Ok),
             };
-            let parts =
-                if splittable(file.format, file.compression) { file.size.div_ceil(self.size) } else { 1 };
+            let parts = self.cutting.parts(&file);
             let full = if parts > 1 {
                 self.split = Some(Split { file, parts, next: 0 });
                 self.take_group()
@@ -259,6 +308,17 @@ pub fn without_output_path(canonical: &Value) -> Value {
 }
 
 impl Plan {
+    /// How the input was cut.
+    pub(crate) fn cutting(&self) -> Cutting {
+        Cutting::of(self.layout(), self.task_bytes)
+    }
+
+    /// How the dataset's files are cut and named.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        layout_of(&self.recipe)
+    }
+
     /// The last pass: the stage that writes the dataset.
     #[must_use]
     pub fn last_pass(&self) -> usize {
@@ -317,7 +377,7 @@ mod tests {
 
     fn cut(files: &[Input], size: u64) -> Vec<Vec<Slice>> {
         let files = files.iter().cloned().map(Ok::<_, std::convert::Infallible>);
-        cut_input(files, size).collect::<Result<_, _>>().expect("no errors come in")
+        cut_input(files, Cutting::Bytes(size)).collect::<Result<_, _>>().expect("no errors come in")
     }
 
     #[test]

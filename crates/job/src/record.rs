@@ -1,6 +1,7 @@
 //! What a task leaves behind, and what a dataset says of itself.
 
 use gristmill_pipeline::Tally;
+use gristmill_pipeline::recipe::Layout;
 use gristmill_pipeline::steps::aggregate::Params;
 use serde::{Deserialize, Serialize};
 use serde_json::{Map, Value};
@@ -118,6 +119,20 @@ pub struct Manifest {
     /// The files that list the data files, one [`FileEntry`] a line, when they are many.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub file_lists: Vec<FileEntry>,
+}
+
+impl Manifest {
+    /// How the data files are cut and named.
+    #[must_use]
+    pub fn layout(&self) -> Layout {
+        layout_of(&self.recipe)
+    }
+}
+
+/// The layout that a recipe asks for.
+pub(crate) fn layout_of(recipe: &Value) -> Layout {
+    let layout = recipe.pointer("/output/layout").cloned();
+    layout.and_then(|layout| serde_json::from_value(layout).ok()).unwrap_or_default()
 }
 
 /// in + made = kept + dropped + broken.

@@ -134,7 +134,7 @@ impl<O: Clone> Chain<O> {
                     at += 1;
                 }
                 Met::Ends(verdict) => {
-                    tally.passed(index, 0);
+                    tally.stopped(index, &verdict);
                     self.end(Ended { doc, verdict, step: Some(step), origin }, tally);
                     return Ok(());
                 }
@@ -186,7 +186,7 @@ impl<O: Clone> Chain<O> {
                     on.push((doc, origin));
                 }
                 Answer::Verdict(verdict) => {
-                    tally.passed(index, 0);
+                    tally.stopped(index, &verdict);
                     self.end(Ended { doc, verdict, step: Some(name), origin }, tally);
                 }
                 Answer::Documents(parts) => {

@@ -118,13 +118,43 @@ pub struct Output {
     /// A folder or an `s3://` prefix. Data files go to `data/` below it.
     pub path: Option<String>,
     pub format: OutputFormat,
+    /// How the data files are cut and named.
+    #[serde(skip_serializing_if = "is_default")]
+    pub layout: Layout,
     /// A data file is closed once it holds this much, before compression.
     pub shard_size: ByteSize,
 }
 
+/// How the data files are cut and named.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum Layout {
+    /// `data/part-00000-000.jsonl.zst`, …: input files are split and grouped into tasks, and a task's documents written to files of `shard_size`.
+    #[default]
+    Parts,
+    /// DCLM's: for each input file `processed_data/NAME_processed.jsonl.zst` (empty if no document is left), `stats/NAME_stats.jsonl` with a line for each step, and `global_stats.jsonl`. Each input file is a task.
+    Dclm,
+}
+
+impl Layout {
+    /// The folder of the data files, below the output.
+    #[must_use]
+    pub fn folder(self) -> &'static str {
+        match self {
+            Self::Parts => "data",
+            Self::Dclm => "processed_data",
+        }
+    }
+}
+
 impl Default for Output {
     fn default() -> Self {
-        Self { path: None, format: OutputFormat::default(), shard_size: ByteSize(512 << 20) }
+        Self {
+            path: None,
+            format: OutputFormat::default(),
+            layout: Layout::default(),
+            shard_size: ByteSize(512 << 20),
+        }
     }
 }
 
@@ -283,11 +313,8 @@ impl std::fmt::Display for Complaint {
 impl Recipe {
     /// Reads a recipe and applies overrides (`key.path=value`) to it.
     pub fn parse(yaml: &str, overrides: &[String]) -> Result<Self, RecipeError> {
-        let mut tree = tree::parse(yaml).map_err(|e| complain(e.line, "", e.message))?;
-        for text in overrides {
-            set(&mut tree, text).map_err(|e| complain(0, "", format!("--set {text}: {e}")))?;
-        }
-        Self::from_tree(&tree)
+        let tree = tree::parse(yaml).map_err(|e| complain(e.line, "", e.message))?;
+        Self::from_tree(tree, overrides)
     }
 
     /// Reads a recipe that was parsed before.
@@ -296,7 +323,11 @@ impl Recipe {
         Self::parse(&canonical.to_string(), &[])
     }
 
-    pub fn from_tree(tree: &Tree) -> Result<Self, RecipeError> {
+    /// Makes a recipe of a tree and applies overrides to it.
+    pub fn from_tree(mut tree: Tree, overrides: &[String]) -> Result<Self, RecipeError> {
+        for text in overrides {
+            set(&mut tree, text).map_err(|e| complain(0, "", format!("--set {text}: {e}")))?;
+        }
         let Node::Map(map) = &tree.node else {
             return Err(complain(
                 tree.line,
@@ -444,6 +475,11 @@ fn check_head(head: &Head, tree: &Tree, complaints: &mut Vec<Complaint>) {
         &["output", "shard_size"],
         "less than 64KiB makes a file a page".to_owned(),
     );
+    check(
+        head.output.layout == Layout::Parts || head.output.format != OutputFormat::Parquet,
+        &["output", "format"],
+        "layout: dclm has one file of JSONL for each input file".to_owned(),
+    );
     let size = head.tasks.size.unwrap_or(small);
     check(size >= small, &["tasks", "size"], "less than 64KiB makes a task a page".to_owned());
     check(
@@ -490,7 +526,7 @@ fn explain(message: &str, also: &[&str]) -> String {
 }
 
 /// `; did you mean "…"?` where one of the names is near.
-fn suggestion(given: &str, known: &[&str]) -> String {
+pub(crate) fn suggestion(given: &str, known: &[&str]) -> String {
     if given.len() > NAME_MAX {
         return String::new();
     }

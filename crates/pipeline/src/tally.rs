@@ -26,12 +26,21 @@ pub struct Tally {
     pub steps: BTreeMap<usize, Passage>,
 }
 
-/// Documents that met a step, and those that passed it.
+/// Documents that met a step, and those that came out of it.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Passage {
     #[serde(rename = "in")]
     pub seen: u64,
     pub out: u64,
+    /// Of those that met it, those that it broke.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub broken: u64,
+    /// Of those that met it, those that became several.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub split: u64,
+    /// Of those that came out, those that are more than what went in.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub made: u64,
 }
 
 /// A count that does not add up: a defect of ours, never of the data.
@@ -68,6 +77,16 @@ impl Tally {
         let passage = self.steps.entry(step).or_default();
         passage.seen += 1;
         passage.out += out;
+        passage.split += u64::from(out > 1);
+        passage.made += out.saturating_sub(1);
+    }
+
+    /// Counts a document that met a step and did not come out of it.
+    pub fn stopped(&mut self, step: usize, verdict: &Verdict) {
+        self.passed(step, 0);
+        if matches!(verdict, Verdict::Broken(_)) {
+            self.steps.entry(step).or_default().broken += 1;
+        }
     }
 
     pub fn skip(&mut self, kind: &str) {
@@ -91,6 +110,9 @@ impl Tally {
             let mine = self.steps.entry(*step).or_default();
             mine.seen += passage.seen;
             mine.out += passage.out;
+            mine.broken += passage.broken;
+            mine.split += passage.split;
+            mine.made += passage.made;
         }
     }
 

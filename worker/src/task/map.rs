@@ -267,8 +267,10 @@ impl Pass<'_> {
                 let mut verdict = Verdict::Keep;
                 if let Some(drops) = &mut drops {
                     verdict = drops.apply(&mut doc, unit..unit + units)?;
-                    self.tally.passed(drops.index, u64::from(verdict.is_keep()));
-                    if !verdict.is_keep() {
+                    if verdict.is_keep() {
+                        self.tally.passed(drops.index, 1);
+                    } else {
+                        self.tally.stopped(drops.index, &verdict);
                         self.tally.count(drops.step, &verdict);
                     }
                 }

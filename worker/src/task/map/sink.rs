@@ -9,7 +9,7 @@ use gristmill_dedup::keyfile;
 use gristmill_dedup::sort::{Noted, Plain};
 use gristmill_job::{FileEntry, FileRole};
 use gristmill_pipeline::Document;
-use gristmill_pipeline::recipe::OutputFormat;
+use gristmill_pipeline::recipe::{Layout, OutputFormat};
 use gristmill_pipeline::stage::MapStage;
 use gristmill_pipeline::step::{Exact, SignFuzzy, Signer};
 use gristmill_storage::{Carry, Compression, Encoding, HashingWriter, Push, Writer};
@@ -40,16 +40,17 @@ impl Sink {
 
     pub(super) fn finish(self, attempt: &Attempt) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
         match self {
-            Self::Data(files) => files.finish(),
+            Self::Data(files) => files.finish(attempt),
             Self::Next(next) => next.finish(attempt),
         }
     }
 }
 
-/// Files of the dataset. A file is begun with its first document, so that there are no empty ones.
+/// Files of the dataset. A file is begun with its first document, so that there are no empty ones where they are not wanted.
 pub(super) struct DataFiles {
     encoding: Encoding,
     shard_size: u64,
+    even_empty: bool,
     current: Option<(String, Writer<Out>)>,
     carry: Carry,
     files: Vec<FileEntry>,
@@ -65,10 +66,13 @@ impl DataFiles {
             OutputFormat::Jsonl => Encoding::Jsonl(Compression::None),
             OutputFormat::Parquet => Encoding::Parquet,
         };
-        let shard_size = output.shard_size.0;
+        // In DCLM's layout a task has one file, whatever becomes of its documents.
+        let is_dclm = output.layout == Layout::Dclm;
+        let shard_size = if is_dclm { u64::MAX } else { output.shard_size.0 };
         Self {
             encoding,
             shard_size,
+            even_empty: is_dclm,
             current: None,
             carry: Carry::default(),
             files: Vec::new(),
@@ -88,21 +92,7 @@ impl DataFiles {
 
     fn write_row(&mut self, attempt: &Attempt, row: &str) -> Result<(), TaskError> {
         loop {
-            let (_, writer) = match &mut self.current {
-                Some(current) => current,
-                None => {
-                    let name = format!(
-                        "part-{:05}-{:03}{}",
-                        attempt.task,
-                        self.files.len(),
-                        self.encoding.extension()
-                    );
-                    let path = attempt.path(&name);
-                    let out = attempt.create(&path);
-                    let writer = Writer::new(out, self.encoding, std::mem::take(&mut self.carry))?;
-                    self.current.insert((path, writer))
-                }
-            };
+            let writer = self.writer(attempt)?;
             let fresh = writer.rows() == 0;
             match writer.push(row)? {
                 Push::Written => {
@@ -117,6 +107,20 @@ impl DataFiles {
         }
     }
 
+    fn writer(&mut self, attempt: &Attempt) -> Result<&mut Writer<Out>, TaskError> {
+        let current = match self.current.take() {
+            Some(current) => current,
+            None => {
+                let extension = self.encoding.extension();
+                let name = format!("part-{:05}-{:03}{extension}", attempt.task, self.files.len());
+                let path = attempt.path(&name);
+                let out = attempt.create(&path);
+                (path, Writer::new(out, self.encoding, std::mem::take(&mut self.carry))?)
+            }
+        };
+        Ok(&mut self.current.insert(current).1)
+    }
+
     fn close(&mut self) -> Result<(), TaskError> {
         if let Some((path, writer)) = self.current.take() {
             let finished = writer.finish()?;
@@ -127,7 +131,10 @@ impl DataFiles {
         Ok(())
     }
 
-    fn finish(mut self) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
+    fn finish(mut self, attempt: &Attempt) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
+        if self.even_empty && self.files.is_empty() {
+            self.writer(attempt)?;
+        }
         self.close()?;
         Ok(BTreeMap::from([(FileRole::Data, self.files)]))
     }
