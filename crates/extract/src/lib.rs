@@ -26,6 +26,7 @@ mod justext;
 mod memo;
 mod options;
 mod resiliparse;
+mod soup;
 
 pub use content::{Format, MainOptions};
 pub use justext::{JustextOptions, StopWords};
@@ -50,6 +51,7 @@ enum Engine {
     Resiliparse(Options, Box<resiliparse::Engine>),
     Main(Box<content::Engine>),
     Justext(Box<justext::Engine>),
+    BeautifulSoup,
 }
 
 impl std::fmt::Debug for Extractor {
@@ -71,13 +73,7 @@ impl Extractor {
         wanted.attributes |= html::names::Attr::TYPE.bit() | html::names::Attr::ENCODING.bit();
         let mut dom = Dom::default();
         // The first that is particular about the parser has its way.
-        let dialect = algorithms
-            .iter()
-            .find_map(|algorithm| match algorithm {
-                Algorithm::Resiliparse(options) => Some(resiliparse::dialect(options.version)),
-                Algorithm::Main(_) | Algorithm::Justext(_) => None,
-            })
-            .unwrap_or(Dialect::Standard2025);
+        let dialect = algorithms.iter().find_map(dialect).unwrap_or(Dialect::Standard2025);
         let max_nodes = algorithms.iter().map(Algorithm::max_nodes).min().unwrap_or(0);
         let mut engines = Vec::with_capacity(algorithms.len());
         for algorithm in &algorithms {
@@ -90,8 +86,9 @@ impl Extractor {
                     Engine::Main(Box::new(content::Engine::new(options.clone(), &mut wanted)))
                 }
                 Algorithm::Justext(options) => {
-                    Engine::Justext(Box::new(justext::Engine::new(options.clone())))
+                    Engine::Justext(Box::new(justext::Engine::new(options.clone(), &mut wanted)))
                 }
+                Algorithm::BeautifulSoup => Engine::BeautifulSoup,
             });
         }
         let config = Config { dialect, wanted, max_nodes };
@@ -127,8 +124,19 @@ impl Extractor {
                 Engine::Resiliparse(options, engine) => engine.extract(dom, page, options),
                 Engine::Main(engine) => engine.extract(dom, page),
                 Engine::Justext(engine) => Ok(engine.extract(dom, page)),
+                Engine::BeautifulSoup => Ok(soup::text(dom, page)),
             })
             .collect()
+    }
+}
+
+/// How an algorithm wants pages parsed, if it matters to it.
+fn dialect(algorithm: &Algorithm) -> Option<Dialect> {
+    match algorithm {
+        Algorithm::Resiliparse(options) => Some(resiliparse::dialect(options.version)),
+        Algorithm::Justext(options) if options.lxml => Some(Dialect::Libxml2 { events: false }),
+        Algorithm::BeautifulSoup => Some(Dialect::Libxml2 { events: true }),
+        Algorithm::Main(_) | Algorithm::Justext(_) => None,
     }
 }
 

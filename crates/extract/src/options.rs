@@ -12,6 +12,8 @@ pub enum Algorithm {
     Main(MainOptions),
     /// jusText's paragraphs.
     Justext(JustextOptions),
+    /// All text, as Beautiful Soup has it where lxml parses. Other algorithms cannot share such a parse.
+    BeautifulSoup,
 }
 
 impl Algorithm {
@@ -19,7 +21,7 @@ impl Algorithm {
     pub(crate) fn max_nodes(&self) -> usize {
         match self {
             Self::Resiliparse(options) => options.max_nodes,
-            Self::Main(_) | Self::Justext(_) => Options::default().max_nodes,
+            Self::Main(_) | Self::Justext(_) | Self::BeautifulSoup => Options::default().max_nodes,
         }
     }
 }

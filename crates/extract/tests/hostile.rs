@@ -31,6 +31,8 @@ fn extractors() -> Vec<Extractor> {
         Algorithm::Main(markdown),
         Algorithm::Justext(JustextOptions::default()),
         Algorithm::Justext(JustextOptions { all_paragraphs: true, ..JustextOptions::default() }),
+        Algorithm::Justext(JustextOptions { all_paragraphs: true, lxml: true, ..JustextOptions::default() }),
+        Algorithm::BeautifulSoup,
     ] {
         extractors.push(Extractor::with(vec![algorithm]).expect("options"));
     }

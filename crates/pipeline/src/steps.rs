@@ -15,6 +15,7 @@ macro_rules! steps {
 steps! {
     // Text from pages
     extract_text::ExtractText,
+    html_content_extraction_modifier::HtmlContentExtractionModifier,
     // Metadata
     move_url_modifier::MoveUrlModifier,
     key_name_modifier::KeyNameModifier,
@@ -72,8 +73,10 @@ steps! {
     arxiv_macro_modifier::ArxivMacroModifier,
     arxiv_section_strip_modifier::ArxivSectionStripModifier,
     stackexchange_list_modifier::StackexchangeListModifier,
+    stackexchange_html_extraction_modifier::StackexchangeHtmlExtractionModifier,
     stackexchange_answer_sort_modifier::StackexchangeAnswerSortModifier,
     stackexchange_qa_formatter::StackexchangeQaFormatter,
+    starcoder_v2_repo_splitter::StarcoderV2RepoSplitter,
     starcoder_v2_format_modifier::StarcoderV2FormatModifier,
     github_extension_filter::GithubExtensionFilter,
     // Programs and sums of yours

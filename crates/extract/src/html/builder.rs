@@ -51,8 +51,8 @@ pub(super) enum Step {
 
 /// Steps of rearrangement that any page may cost, and how many more for each of its bytes. Real pages stay far below the
 /// first figure; a page made for it ends within a second for each ten megabytes or so.
-const WORK_FLOOR: u64 = 1 << 24;
-const WORK_PER_BYTE: u64 = 64;
+pub(super) const WORK_FLOOR: u64 = 1 << 24;
+pub(super) const WORK_PER_BYTE: u64 = 64;
 
 pub(super) struct Parser<'p> {
     pub(super) page: &'p str,
@@ -81,6 +81,9 @@ pub(super) struct Parser<'p> {
 /// Parses a page into an arena. The page has no carriage returns.
 pub(crate) fn parse(page: &str, config: &Config, dom: &mut Dom, buffers: &mut Buffers) -> Result<(), GaveUp> {
     dom.clear();
+    if let Dialect::Libxml2 { events } = config.dialect {
+        return super::libxml2::parse(page, config, events, dom);
+    }
     buffers.open.clear();
     buffers.formatting.entries.clear();
     buffers.template_modes.clear();

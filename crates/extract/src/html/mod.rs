@@ -16,6 +16,7 @@ mod doctype;
 pub(crate) mod dom;
 mod entities;
 mod formatting;
+mod libxml2;
 mod modes;
 pub(crate) mod names;
 mod open;
@@ -34,6 +35,10 @@ pub(crate) enum Dialect {
     Lexbor230,
     /// The standard since 2025, when `select` was opened to other elements.
     Standard2025,
+    /// No reading of the standard, but the trees of [`libxml2`]: every element is one of the HTML namespace, a template's content is its
+    /// own, and there may be more than one `html` and `body`. Who listens to its parser event by event hears of more than who
+    /// asks for the tree: of elements at any depth, and of doctypes anywhere.
+    Libxml2 { events: bool },
 }
 
 /// Which attributes are kept.

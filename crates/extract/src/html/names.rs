@@ -32,16 +32,16 @@ macro_rules! numbered {
 mod tags {
     use super::Tag;
     numbered! { Tag: u32, TAG_NAMES,
-        A "a" ABBR "abbr" ADDRESS "address" ANNOTATION "annotation" ANNOTATION_XML "annotation-xml" APPLET "applet" AREA "area"
-        ARTICLE "article" ASIDE "aside" AUDIO "audio" B "b" BASE "base" BASEFONT "basefont" BGSOUND "bgsound" BIG "big"
+        A "a" ABBR "abbr" ACRONYM "acronym" ADDRESS "address" ANNOTATION "annotation" ANNOTATION_XML "annotation-xml" APPLET "applet" AREA "area"
+        ARTICLE "article" ASIDE "aside" AUDIO "audio" B "b" BASE "base" BASEFONT "basefont" BDO "bdo" BGSOUND "bgsound" BIG "big"
         BLOCKQUOTE "blockquote" BODY "body" BR "br" BUTTON "button" CANVAS "canvas" CAPTION "caption" CENTER "center"
         CITE "cite" CODE "code" COL "col" COLGROUP "colgroup" DD "dd" DEL "del" DESC "desc" DETAILS "details"
         DFN "dfn" DIALOG "dialog" DIR "dir" DIV "div" DL "dl" DT "dt" EM "em" EMBED "embed" FIELDSET "fieldset"
         FIGCAPTION "figcaption" FIGURE "figure" FONT "font" FOOTER "footer" FOREIGNOBJECT "foreignobject" FORM "form"
         FRAME "frame" FRAMESET "frameset" G "g" H1 "h1" H2 "h2" H3 "h3" H4 "h4" H5 "h5" H6 "h6" HEAD "head"
         HEADER "header" HGROUP "hgroup" HR "hr" HTML "html" I "i" IFRAME "iframe" IMAGE "image" IMG "img"
-        INPUT "input" INS "ins" KBD "kbd" KEYGEN "keygen" LABEL "label" LEGEND "legend" LI "li" LINK "link"
-        LISTING "listing" MAIN "main" MALIGNMARK "malignmark" MARK "mark" MARQUEE "marquee" MATH "math" MENU "menu"
+        INPUT "input" INS "ins" ISINDEX "isindex" KBD "kbd" KEYGEN "keygen" LABEL "label" LAYER "layer" LEGEND "legend" LI "li" LINK "link"
+        LISTING "listing" MAIN "main" MALIGNMARK "malignmark" MAP "map" MARK "mark" MARQUEE "marquee" MATH "math" MENU "menu"
         META "meta" MGLYPH "mglyph" MI "mi" MN "mn" MO "mo" MS "ms" MTEXT "mtext" NAV "nav" NOBR "nobr"
         NOEMBED "noembed" NOFRAMES "noframes" NOSCRIPT "noscript" OBJECT "object" OL "ol" OPTGROUP "optgroup"
         OPTION "option" P "p" PARAM "param" PATH "path" PICTURE "picture" PLAINTEXT "plaintext" PRE "pre" Q "q"

@@ -100,6 +100,16 @@ impl<'p> Tokenizer<'p> {
         Self { page, bytes: page.as_bytes(), at: 0, state: State::Data, wanted, seen_names: Vec::new() }
     }
 
+    /// What is left of the page.
+    pub(super) fn rest_of_page(&self) -> &'p [u8] {
+        self.bytes.get(self.at..).unwrap_or_default()
+    }
+
+    /// Passes over the first bytes of the page.
+    pub(super) fn skip(&mut self, bytes: usize) {
+        self.at += bytes;
+    }
+
     /// The next token. `foreign` says whether the adjusted current node is outside the HTML namespace, where
     /// `<![CDATA[` has a meaning.
     #[inline]
@@ -200,7 +210,7 @@ impl<'p> Tokenizer<'p> {
     }
 
     /// Replaces NULs by U+FFFD, which makes the piece one of the side buffer.
-    fn without_nul(&self, dom: &mut Dom, span: Span) -> Span {
+    pub(super) fn without_nul(&self, dom: &mut Dom, span: Span) -> Span {
         if memchr(0, dom.span(self.page, span).as_bytes()).is_none() {
             return span;
         }

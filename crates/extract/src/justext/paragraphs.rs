@@ -1,7 +1,8 @@
 //! Cuts a page into paragraphs where jusText does.
 
+use super::{is_space, lxml};
 use crate::html::dom::{Dom, Kind, NONE, NodeId};
-use crate::html::names::Tag;
+use crate::html::names::{Attr, Tag};
 
 /// One paragraph: a range of [`Paragraphs`]' text, and its length in characters.
 #[derive(Clone, Copy, Default, Debug)]
@@ -17,6 +18,8 @@ pub(super) struct Paragraph {
 /// The paragraphs of a page in order. Reused from page to page.
 #[derive(Default)]
 pub(super) struct Paragraphs {
+    /// Whether the trees are those of libxml2, and everything is as it is in lxml.
+    is_lxml: bool,
     pub(super) list: Vec<Paragraph>,
     buffer: String,
     current: Paragraph,
@@ -36,7 +39,20 @@ struct State {
     blank: Option<char>,
 }
 
+/// What becomes of an element before jusText looks at the page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Fate {
+    Stays,
+    /// Its tags go, what is in it stays.
+    Opened,
+    Gone,
+}
+
 impl Paragraphs {
+    pub(super) fn new(is_lxml: bool) -> Self {
+        Self { is_lxml, ..Self::default() }
+    }
+
     pub(super) fn text(&self, paragraph: &Paragraph) -> &str {
         self.buffer.get(paragraph.start..paragraph.end).unwrap_or("")
     }
@@ -49,21 +65,40 @@ impl Paragraphs {
         self.buffer.shrink_to(16 << 20);
         let mut state = State::default();
         self.begin(&state);
-        let mut node = dom.body;
+        if self.is_lxml {
+            let found = lxml::Roots::find(dom, page);
+            for root in &found.elements {
+                self.walk(dom, page, *root, &mut state);
+            }
+            (state.joined, state.blank) = (false, None);
+            if found.ends_paragraph {
+                self.begin(&state);
+            }
+            for text in &found.tail {
+                self.push(dom.text(page, *text), &mut state);
+            }
+        } else if dom.body != NONE {
+            self.walk(dom, page, dom.body, &mut state);
+        }
+        self.begin(&state);
+    }
+
+    /// Reads what is in an element.
+    fn walk(&mut self, dom: &Dom, page: &str, root: NodeId, state: &mut State) {
+        let mut node = root;
         loop {
             let here = dom.node(node);
-            let mut enters = false;
+            let mut enters = node == root && here.first_child != NONE;
             match here.kind {
-                Kind::Text => {
-                    self.push(dom.text(page, node), &mut state);
-                }
+                _ if node == root => {}
+                Kind::Text => self.push(dom.text(page, node), state),
                 Kind::Html | Kind::Svg | Kind::MathMl => {
-                    enters = !is_killed(here.tag);
-                    if enters {
-                        self.start(here.tag, &mut state);
-                        if here.first_child == NONE {
-                            enters = false;
-                            self.end(here.tag, &mut state);
+                    let fate = self.fate(dom, page, node);
+                    enters = fate != Fate::Gone && here.first_child != NONE;
+                    if fate == Fate::Stays {
+                        self.start(here.tag, state);
+                        if !enters {
+                            self.end(here.tag, state);
                         }
                     }
                 }
@@ -73,24 +108,53 @@ impl Paragraphs {
                 node = here.first_child;
                 continue;
             }
-            let Some(next) = self.next(dom, node, &mut state) else { break };
+            let Some(next) = self.next(dom, page, root, node, state) else { break };
             node = next;
         }
-        self.begin(&state);
     }
 
     /// The node after this one's subtree, ending what ends before it.
-    fn next(&mut self, dom: &Dom, mut node: NodeId, state: &mut State) -> Option<NodeId> {
-        loop {
-            if node == dom.body {
-                return None;
-            }
+    fn next(
+        &mut self,
+        dom: &Dom,
+        page: &str,
+        root: NodeId,
+        mut node: NodeId,
+        state: &mut State,
+    ) -> Option<NodeId> {
+        while node != root {
             let here = dom.node(node);
             if here.next != NONE {
                 return Some(here.next);
             }
             node = here.parent;
-            self.end(dom.node(node).tag, state);
+            if node != root && self.fate(dom, page, node) == Fate::Stays {
+                self.end(dom.node(node).tag, state);
+            }
+        }
+        None
+    }
+
+    fn fate(&self, dom: &Dom, page: &str, node: NodeId) -> Fate {
+        let tag = dom.node(node).tag;
+        match tag {
+            Tag::SCRIPT
+            | Tag::STYLE
+            | Tag::HEAD
+            | Tag::BASE
+            | Tag::BUTTON
+            | Tag::INPUT
+            | Tag::SELECT
+            | Tag::TEXTAREA
+            | Tag::APPLET => Fate::Gone,
+            Tag::LINK => {
+                let rel = dom.attribute(page, node, Attr::REL).unwrap_or_default();
+                if rel.to_ascii_lowercase().contains("stylesheet") { Fate::Gone } else { Fate::Stays }
+            }
+            // lxml reads a frame's markup as its text, and has no notion of templates.
+            Tag::IFRAME | Tag::TEMPLATE if !self.is_lxml => Fate::Gone,
+            Tag::FORM | Tag::IFRAME | Tag::EMBED | Tag::LAYER | Tag::OBJECT | Tag::PARAM => Fate::Opened,
+            _ => Fate::Stays,
         }
     }
 
@@ -177,28 +241,6 @@ impl Paragraphs {
             self.current.link_chars += chars;
         }
     }
-}
-
-/// White space as Python's `str.isspace` has it.
-fn is_space(char: char) -> bool {
-    char.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&char)
-}
-
-/// What jusText removes before it looks at the page.
-fn is_killed(tag: Tag) -> bool {
-    matches!(
-        tag,
-        Tag::SCRIPT
-            | Tag::STYLE
-            | Tag::HEAD
-            | Tag::BUTTON
-            | Tag::INPUT
-            | Tag::SELECT
-            | Tag::TEXTAREA
-            | Tag::APPLET
-            | Tag::IFRAME
-            | Tag::TEMPLATE
-    )
 }
 
 /// Elements that begin and end a paragraph.

@@ -160,6 +160,7 @@ impl Justext {
             max_heading_distance: self.max_heading_distance,
             no_headings: self.no_headings,
             all_paragraphs: self.all_paragraphs,
+            ..JustextOptions::default()
         }
     }
 }

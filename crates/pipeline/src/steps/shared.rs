@@ -107,24 +107,24 @@ pub(super) fn apply(text: &mut Text, edit: Edit) -> Verdict {
 }
 
 /// Changes the texts of a question and its answers, as RedPajama stores them.
-pub(super) fn edit_posts(fields: &mut Fields, edit: impl Fn(&str) -> String) -> Verdict {
-    let edit_post = |post: &mut Value| match post.get_mut("text") {
-        Some(Value::String(text)) => {
-            *text = edit(text);
-            true
-        }
-        _ => false,
+pub(super) fn edit_posts(
+    fields: &mut Fields,
+    mut edit: impl FnMut(&str) -> Result<String, Verdict>,
+) -> Verdict {
+    let no_text = || Verdict::broken("a post without text");
+    let mut edit_post = |post: &mut Value| match post.get_mut("text") {
+        Some(Value::String(text)) => edit(text).map(|edited| *text = edited),
+        _ => Err(no_text()),
     };
     let Some(mut question) = fields.value("question").cloned() else { return Verdict::broken("no question") };
     let mut answers = fields.value("answers").cloned();
-    let mut sound = edit_post(&mut question);
-    match &mut answers {
-        Some(Value::Array(answers)) => sound &= answers.iter_mut().all(edit_post),
-        Some(_) => sound = false,
-        None => {}
-    }
-    if !sound {
-        return Verdict::broken("a post without text");
+    let edited = edit_post(&mut question).and_then(|()| match &mut answers {
+        Some(Value::Array(answers)) => answers.iter_mut().try_for_each(edit_post),
+        Some(_) => Err(no_text()),
+        None => Ok(()),
+    });
+    if let Err(verdict) = edited {
+        return verdict;
     }
     fields.set("question", question);
     if let Some(answers) = answers {

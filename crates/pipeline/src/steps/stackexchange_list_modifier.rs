@@ -11,7 +11,8 @@ impl Step for StackexchangeListModifier {
     const NAME: &'static str = "stackexchange_list_modifier";
     const DOC: &'static str = "Turns HTML lists in question and answers into lines with a star.\n\n\
         `<li>` and `<ol>` become a newline and `*`, their ends go. A record without a question is broken.";
-    const ORIGIN: &'static str = "RedPajama-Data v1, stack_exchange; mlfoundations/dclm, baselines/mappers/modifiers.py";
+    const ORIGIN: &'static str =
+        "RedPajama-Data v1, stack_exchange; mlfoundations/dclm, baselines/mappers/modifiers.py";
     const EXAMPLE: &'static str = "{}";
     const NEEDS: Needs = Needs::Nothing;
     type Params = NoParams;
@@ -19,7 +20,11 @@ impl Step for StackexchangeListModifier {
     fn build(_: &NoParams, _: &Context) -> Result<Built, BuildError> {
         Ok(Built::map(|doc| {
             edit_posts(&mut doc.fields, |html| {
-                html.replace("<li>", "\n*").replace("</li>", "").replace("<ol>", "\n*").replace("</ol>", "")
+                Ok(html
+                    .replace("<li>", "\n*")
+                    .replace("</li>", "")
+                    .replace("<ol>", "\n*")
+                    .replace("</ol>", ""))
             })
         }))
     }

@@ -21,7 +21,8 @@ const ELSEWHERE: [&str; 5] = [
 ];
 
 /// Steps that put something in the place of what they find, which may be longer.
-const MAY_GROW: [&str; 2] = ["pii_masking_modifier", "ftfy_modifier"];
+const MAY_GROW: [&str; 3] =
+    ["pii_masking_modifier", "ftfy_modifier", "html_content_extraction_modifier"];
 
 /// Parameters that the examples of the steps do not have.
 const MORE: &str = r"
