@@ -23,7 +23,7 @@ fn step(archive: &[u8], params: &str, key: &str, text: &str) -> Value {
     let resources = Resources::new(BTreeMap::from([("langdetect".to_owned(), resource)]));
     let mut chain = Chain::new(&specs, Arc::new(resources), 7).expect(params);
     let doc = Document::from_json(&json!({"text": text}).to_string(), || "id".to_owned()).expect("a record");
-    let ended = chain.apply(doc, &mut Tally::default()).pop().expect("an end");
+    let ended = chain.apply(doc, &mut Tally::default()).expect("no programs are run").pop().expect("an end");
     match ended.verdict {
         Verdict::Keep => ended.doc.fields.value(key).expect("a field").clone(),
         other => json!(format!("{other:?}")),
