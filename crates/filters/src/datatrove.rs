@@ -9,7 +9,7 @@ mod fineweb;
 mod gopher;
 mod gopher_repetition;
 
-pub use c4::{BadWords, C4, C4Quality};
+pub use c4::{BadWords, C4, C4Quality, has_paragraphs};
 pub use fineweb::FineWeb;
 pub use gopher::Gopher;
 pub use gopher_repetition::GopherRepetition;
@@ -17,7 +17,7 @@ pub use gopher_repetition::GopherRepetition;
 use crate::python::is_blank;
 
 /// The words of a text, white space left out; a run of full stops is one.
-fn words(text: &str) -> impl Iterator<Item = &str> {
+pub fn words(text: &str) -> impl Iterator<Item = &str> {
     let mut after_stop = false;
     crate::words::tokens(text).filter(move |word| {
         let stop = *word == ".";

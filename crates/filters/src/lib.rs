@@ -2,8 +2,8 @@
 //!
 //! Reading order: [`Text`] (a text and what was measured on it), [`survey`] (one pass that counts words and lines), [`repetition`]
 //! (Gopher's tests), [`words`] (Unicode's words), [`lines`] (what changes a text line by line), [`phrases`] (boilerplate), [`urls`]
-//! (of pages and within texts), [`datatrove`] (FineWeb's filters), [`ftfy`] (broken text), [`python`] (Python's notion of characters,
-//! which all rules are written in), [`pickle`] (lists that Python stored).
+//! (of pages and within texts), [`datatrove`] (FineWeb's filters), [`refinedweb`] (its corrections of lines), [`ftfy`] (broken text),
+//! [`python`] (Python's notion of characters, which all rules are written in), [`pickle`] (lists that Python stored).
 //!
 //! **Exactness.** What DCLM's code says of a text is said here: characters are Python 3.11's, words are fastText's, `uniseg`'s or
 //! `str.split()`'s, shares are compared in the same floating-point operations. **Failure.** Nothing fails on a text; lists and patterns
@@ -18,6 +18,7 @@ pub mod phrases;
 pub mod pickle;
 pub mod pii;
 pub mod python;
+pub mod refinedweb;
 pub mod repetition;
 pub mod sampling;
 pub mod sentences;

@@ -1,4 +1,4 @@
-//! C4's rules, line by line (Raffel et al. 2020, section 2.2).
+//! C4's rules, line by line (Raffel et al. 2020, section 2.2), its lists of bad words, and mC4's rule of paragraphs (Xue et al. 2021).
 
 use crate::python::{self, is_word, lower};
 use crate::sentences::sentences;
@@ -55,8 +55,11 @@ impl C4 {
     pub fn judge(&self, text: &str) -> C4Quality {
         let mut kept: Vec<Cow<str>> = Vec::new();
         let mut found = 0;
-        let lines: Vec<&str> =
+        let mut lines: Vec<&str> =
             if self.split_paragraph { python::lines(text).collect() } else { sentences(text).collect() };
+        if lines.is_empty() && !self.split_paragraph {
+            lines.push("");
+        }
         for line in lines {
             let line = python::strip(line);
             let too_long =
@@ -87,7 +90,8 @@ impl C4 {
                 continue;
             }
             if self.min_num_sentences.is_some() {
-                found += if self.split_paragraph { sentences(&line).count() } else { 1 };
+                // What has no sentence is one, as in datatrove.
+                found += if self.split_paragraph { sentences(&line).count().max(1) } else { 1 };
             }
             kept.push(line);
         }
@@ -106,6 +110,13 @@ fn without_citations(line: &str) -> Cow<'_, str> {
         Edit::Changed(new) => Cow::Owned(new),
         Edit::Gone => Cow::Borrowed(""),
     }
+}
+
+/// Whether a text has enough long lines: mC4's rule.
+#[must_use]
+pub fn has_paragraphs(text: &str, min_paragraphs: usize, min_paragraph_len: usize) -> bool {
+    let long = |line: &&str| line.len() >= min_paragraph_len && python::len(line) >= min_paragraph_len;
+    text.split('\n').filter(long).take(min_paragraphs).count() == min_paragraphs
 }
 
 /// A list of bad words of one language, such as LDNOOBW's.
@@ -169,6 +180,17 @@ mod tests {
             ),
         ] {
             assert_eq!(C4::default().judge(&text), expected, "{text}");
+        }
+    }
+
+    #[test]
+    fn pages_have_paragraphs() {
+        let long = "ä".repeat(200);
+        for (text, expected) in [
+            (format!("{long}\n{long}\nx\n{long}"), true),
+            (format!("{long}\n{long}\n{}", "ä".repeat(199)), false),
+        ] {
+            assert_eq!(has_paragraphs(&text, 3, 200), expected, "{text}");
         }
     }
 

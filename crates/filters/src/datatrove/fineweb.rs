@@ -12,8 +12,8 @@ pub struct FineWeb {
     pub line_punct: f64,
     /// Pages without any such line pass.
     pub line_punct_exclude_zero: bool,
-    /// What counts as punctuation; none: the ends of sentences of all scripts.
-    pub stop_chars: Option<Vec<char>>,
+    /// What lines end in that do; none: what ends sentences in all scripts.
+    pub stop_chars: Option<Vec<String>>,
     /// The share of short lines, at most.
     pub short_line: f64,
     /// Characters a short line has, at most.
@@ -52,7 +52,7 @@ impl FineWeb {
             }
             let len = python::len(line);
             lines += 1;
-            ended += usize::from(line.chars().next_back().is_some_and(|last| self.is_stop(last)));
+            ended += usize::from(self.is_ended(line));
             short += usize::from(len <= self.short_line_length);
             if !seen.insert(line) {
                 repeated += len;
@@ -75,8 +75,11 @@ impl FineWeb {
         (newlines as f64 / words as f64 > self.new_line).then_some("list")
     }
 
-    fn is_stop(&self, char: char) -> bool {
-        self.stop_chars.as_ref().map_or_else(|| is_terminal(char), |chars| chars.contains(&char))
+    fn is_ended(&self, line: &str) -> bool {
+        match &self.stop_chars {
+            Some(stops) => stops.iter().any(|stop| line.ends_with(&**stop)),
+            None => line.ends_with(is_terminal),
+        }
     }
 }
 
@@ -98,7 +101,7 @@ mod tests {
         ] {
             assert_eq!(FineWeb::default().judge(&text), expected, "{text}");
         }
-        let paper = FineWeb { stop_chars: Some(vec!['"']), ..FineWeb::default() };
+        let paper = FineWeb { stop_chars: Some(vec!["\"".to_owned()]), ..FineWeb::default() };
         assert_eq!(paper.judge(long), Some("few lines end in punctuation"));
         assert_eq!(FineWeb { line_punct_exclude_zero: true, ..paper }.judge(long), None);
     }

@@ -6,7 +6,7 @@ use crate::sentences::is_terminal;
 use crate::survey::STOP_WORDS;
 use std::collections::HashSet;
 
-/// Limits of Gopher's quality rules; none: the rule is off.
+/// Limits of Gopher's quality rules; none, or nothing: the rule is off.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Gopher {
     pub min_doc_words: Option<usize>,
@@ -59,13 +59,13 @@ impl Gopher {
                 stops.insert(word);
             }
         }
-        let below = |value: f64, min: Option<f64>| min.is_some_and(|min| value < min);
-        let above = |value: f64, max: Option<f64>| max.is_some_and(|max| value > max);
+        let below = |value: f64, min: Option<f64>| min.is_some_and(|min| min != 0.0 && value < min);
+        let above = |value: f64, max: Option<f64>| max.is_some_and(|max| max != 0.0 && value > max);
         let per_word = |count: usize| count as f64 / all as f64;
         if self.min_doc_words.is_some_and(|min| counted < min) {
             return Some("too short");
         }
-        if self.max_doc_words.is_some_and(|max| counted > max) {
+        if self.max_doc_words.is_some_and(|max| max != 0 && counted > max) {
             return Some("too long");
         }
         let average = chars as f64 / counted as f64;
@@ -134,5 +134,9 @@ mod tests {
             ..Gopher::default()
         };
         assert_eq!(off.judge("a"), None);
+        assert_eq!(
+            Gopher { max_doc_words: Some(0), max_symbol_word_ratio: Some(0.0), ..off }.judge("a a a a #"),
+            None
+        );
     }
 }

@@ -1,5 +1,5 @@
-//! Gopher's repetition rules in datatrove's reading: only copies after the first count, n-grams are strings with their blanks, and the
-//! whole text is the measure.
+//! Gopher's repetition rules in datatrove's reading: only copies after the first count, n-grams are strings, and the whole text is the
+//! measure.
 
 use super::words;
 use crate::python;
@@ -55,14 +55,15 @@ impl GopherRepetition {
         {
             return Some("duplicate lines");
         }
-        let grams = Grams::of(text);
-        let fails = |limits: &[(usize, f64)], measure: &dyn Fn(usize) -> usize| {
-            limits.iter().any(|(size, max)| measure(*size) as f64 / chars as f64 > *max)
+        let fails = |limits: &[(usize, f64)], between: &str, measure: fn(&Grams, usize) -> usize| {
+            let grams = if limits.is_empty() { Grams::of("", between) } else { Grams::of(text, between) };
+            limits.iter().any(|(size, max)| measure(&grams, (*size).max(1)) as f64 / chars as f64 > *max)
         };
-        if fails(&self.top_n_grams, &|size| grams.top(size)) {
+        // The most common one has blanks between its words, repeated ones have none: both are datatrove's.
+        if fails(&self.top_n_grams, " ", Grams::top) {
             return Some("top n-gram");
         }
-        fails(&self.dup_n_grams, &|size| grams.repeated(size)).then_some("duplicate n-grams")
+        fails(&self.dup_n_grams, "", Grams::repeated).then_some("duplicate n-grams")
     }
 }
 
@@ -108,54 +109,57 @@ impl Duplicates {
     }
 }
 
-/// The words of a text, numbered, and where each starts in a string of all of them, a blank between two.
+/// The words of a text, joined to one string, of which n-grams are pieces.
 struct Grams {
-    ids: Vec<u32>,
-    starts: Vec<usize>,
+    joined: String,
+    /// Where each word starts, in bytes and in characters, and where a next one would.
+    starts: Vec<(usize, usize)>,
+    /// Bytes between two words.
+    gap: usize,
 }
 
 impl Grams {
-    fn of(text: &str) -> Self {
-        let mut numbers: HashMap<&str, u32, FxBuildHasher> = HashMap::default();
-        let (mut ids, mut starts, mut at) = (Vec::new(), vec![0], 0);
+    fn of(text: &str, between: &str) -> Self {
+        let (mut joined, mut starts, mut chars) = (String::with_capacity(text.len()), vec![(0, 0)], 0);
         for word in words(text) {
-            let next = numbers.len() as u32;
-            ids.push(*numbers.entry(word).or_insert(next));
-            at += python::len(word) + 1;
-            starts.push(at);
+            joined.push_str(word);
+            joined.push_str(between);
+            chars += python::len(word) + between.len();
+            starts.push((joined.len(), chars));
         }
-        Self { ids, starts }
+        Self { joined, starts, gap: between.len() }
     }
 
-    /// Characters of the n-gram at a place, its blanks included.
-    fn chars(&self, at: usize, size: usize) -> usize {
-        let bound = |index: usize| self.starts.get(index).copied().unwrap_or(0);
-        (bound(at + size) - bound(at)).saturating_sub(1)
+    /// The n-gram that starts with a word, and how many characters it has.
+    fn gram(&self, at: usize, size: usize) -> Option<(&str, usize)> {
+        let (&(start, before), &(end, behind)) = (self.starts.get(at)?, self.starts.get(at + size)?);
+        Some((self.joined.get(start..end - self.gap)?, behind - before - self.gap))
     }
 
     /// Characters of all copies of the most common n-gram; of those equally common, the first.
     fn top(&self, size: usize) -> usize {
-        let mut counts: HashMap<&[u32], (usize, usize), FxBuildHasher> = HashMap::default();
-        for (at, gram) in self.ids.windows(size.max(1)).enumerate() {
+        let mut counts: HashMap<&str, (usize, usize), FxBuildHasher> = HashMap::default();
+        for at in 0.. {
+            let Some((gram, _)) = self.gram(at, size) else { break };
             counts.entry(gram).or_insert((0, at)).0 += 1;
         }
         let most = counts.values().max_by_key(|(count, at)| (*count, std::cmp::Reverse(*at)));
-        most.map_or(0, |(count, at)| count * self.chars(*at, size))
+        most.map_or(0, |(count, at)| count * self.gram(*at, size).map_or(0, |(_, chars)| chars))
     }
 
     /// Characters of n-grams that were there before, the next one sought behind each.
     fn repeated(&self, size: usize) -> usize {
-        let mut seen: HashSet<&[u32], FxBuildHasher> = HashSet::default();
-        let (mut at, mut chars) = (0, 0);
-        while let Some(gram) = self.ids.get(at..at + size.max(1)) {
+        let mut seen: HashSet<&str, FxBuildHasher> = HashSet::default();
+        let (mut at, mut all) = (0, 0);
+        while let Some((gram, chars)) = self.gram(at, size) {
             if seen.insert(gram) {
                 at += 1;
             } else {
-                chars += self.chars(at, size);
+                all += chars;
                 at += size.max(1);
             }
         }
-        chars
+        all
     }
 }
 
@@ -182,10 +186,12 @@ mod tests {
     }
 
     #[test]
-    fn ngrams_have_their_blanks() {
-        let grams = Grams::of("ab c ab c ab");
-        assert_eq!((grams.top(2), grams.repeated(2)), (2 * 4, 4));
-        assert_eq!((grams.top(9), grams.repeated(9)), (0, 0));
+    fn ngrams_are_strings() {
+        let (apart, together) = (Grams::of("ab c ab c ab", " "), Grams::of("ab c ab c ab", ""));
+        assert_eq!((apart.top(2), together.repeated(2)), (2 * 4, 3));
+        assert_eq!((apart.top(9), together.repeated(9)), (0, 0));
+        // Without blanks, `ab c` is `a bc`.
+        assert_eq!(Grams::of("ab c a bc", "").repeated(2), 3);
         assert_eq!(runs("a\n\nb\n\n\n\nc\nd", 2).collect::<Vec<_>>(), ["a", "b", "c\nd"]);
         assert_eq!(runs("\na", 1).collect::<Vec<_>>(), ["", "a"]);
     }

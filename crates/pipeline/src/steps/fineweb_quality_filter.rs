@@ -16,8 +16,8 @@ pub struct Params {
     line_punct_thr: f64,
     /// Pages without any such line pass.
     line_punct_exclude_zero: bool,
-    /// What counts as punctuation. By default the ends of sentences of all scripts; the paper has `.`, `'`, `"`, `!` and `?`.
-    stop_chars: Option<Vec<char>>,
+    /// What such lines end in. By default what ends sentences in all scripts; the paper has `.`, `'`, `"`, `!` and `?`.
+    stop_chars: Option<Vec<String>>,
     /// The share of short lines, at most.
     short_line_thr: f64,
     /// Characters a short line has, at most.

@@ -54,10 +54,9 @@ impl Default for Params {
 impl Step for GopherQualityFilter {
     const NAME: &'static str = "gopher_quality_filter";
     const DOC: &'static str = "Drops pages that do not look like prose: all of Gopher's quality rules in one step.\n\n\
-        As datatrove has them; `null` turns a rule off. DCLM has the same rules as steps of their own (`page_length_filter`, \
+        As datatrove has them; `null` or 0 turns a rule off. A page without words or lines passes the rules that count them, where datatrove fails. DCLM has the same rules as steps of their own (`page_length_filter`, \
         `word_length_filter`, …), in a slightly other reading. Words are Unicode's, where datatrove has spaCy's.";
-    const ORIGIN: &'static str =
-        "Gopher, arXiv 2112.11446, A.1.1; huggingface/datatrove 0.10.1, pipeline/filters/gopher_quality_filter.py";
+    const ORIGIN: &'static str = "Gopher, arXiv 2112.11446, A.1.1; huggingface/datatrove 0.10.1, pipeline/filters/gopher_quality_filter.py";
     const EXAMPLE: &'static str = "{min_doc_words: 50, max_doc_words: 100000, min_stop_words: 2}";
     type Params = Params;
 
@@ -91,7 +90,15 @@ mod tests {
         let page = r#"{"text":"The end of a story with some words"}"#;
         check("gopher_quality_filter", page, "drop: too short");
         check("gopher_quality_filter: {min_doc_words: null}", page, keep(page));
-        check("gopher_quality_filter: {min_doc_words: 1, stop_words: [the, a, b]}", page, "drop: no stop words");
-        check("gopher_quality_filter: {min_doc_words: 1, max_avg_word_length: 3.3}", page, "drop: word length");
+        check(
+            "gopher_quality_filter: {min_doc_words: 1, stop_words: [the, a, b]}",
+            page,
+            "drop: no stop words",
+        );
+        check(
+            "gopher_quality_filter: {min_doc_words: 1, max_avg_word_length: 3.3}",
+            page,
+            "drop: word length",
+        );
     }
 }

@@ -42,11 +42,10 @@ impl Default for Params {
 impl Step for GopherRepetitionFilter {
     const NAME: &'static str = "gopher_repetition_filter";
     const DOC: &'static str = "Drops pages that repeat themselves: Gopher's repetition rules as datatrove has them.\n\n\
-        Only copies after the first count, n-grams include blanks and punctuation, and shares are of the whole text; \
-        `massive_web_repetition_filters` is DCLM's reading of the same rules. `null` turns a rule off. Words are Unicode's, where datatrove \
+        Only copies after the first count, words include punctuation, the most common n-gram also the blanks between them, and shares are of the whole \
+        text; `massive_web_repetition_filters` is DCLM's reading of the same rules. `null` or 0 turns a rule on lines and paragraphs off. Words are Unicode's, where datatrove \
         has spaCy's.";
-    const ORIGIN: &'static str =
-        "Gopher, arXiv 2112.11446, table A1; huggingface/datatrove 0.10.1, pipeline/filters/gopher_repetition_filter.py";
+    const ORIGIN: &'static str = "Gopher, arXiv 2112.11446, table A1; huggingface/datatrove 0.10.1, pipeline/filters/gopher_repetition_filter.py";
     const EXAMPLE: &'static str = "{dup_line_frac: 0.3, top_n_grams: [[2, 0.2], [3, 0.18], [4, 0.16]]}";
     type Params = Params;
 
@@ -81,6 +80,10 @@ mod tests {
         check("gopher_repetition_filter", page, "drop: duplicate lines");
         let step = "gopher_repetition_filter: {dup_line_frac: 0.34, dup_line_char_frac: null, top_n_grams: [], dup_n_grams: []}";
         check(step, page, keep(page));
-        check("gopher_repetition_filter: {top_n_grams: [[0, 0.1]]}", page, "refused: n-grams have 1 to 999 words");
+        check(
+            "gopher_repetition_filter: {top_n_grams: [[0, 0.1]]}",
+            page,
+            "refused: n-grams have 1 to 999 words",
+        );
     }
 }
