@@ -1,10 +1,13 @@
-//! Other people's answers: what DCLM's own code, datatrove, ftfy, Resiliparse and fastText say, held against ours.
+//! Other people's answers: what DCLM's own code, datatrove, ftfy, Resiliparse, fastText, KenLM and SentencePiece say, held against ours.
 
 mod bff;
+mod datatrove;
 mod extraction;
 mod filters;
 mod ftfy;
+mod kenlm;
 mod langdetect;
 mod lid;
 mod minhash;
+mod sentences;
 mod warc;

@@ -18,6 +18,8 @@
 //! `matrix` and `sums` (sums and products), `loss` (probabilities), [`preprocess`] (what DCLM does before and after). Then, each by itself,
 //! [`sample`] (examples from shards), [`mod@train`], [`mod@evaluate`], [`card`] (what is kept beside a model), [`quantile`] (thresholds by rank).
 //!
+//! Beside fastText: [`kenlm`] and [`sentencepiece`], and of both [`ccnet`] (the perplexity of a text).
+//!
 //! **Exactness.** Everything is done in C++'s order and precision, so that predictions do not merely come close: with the wheel
 //! `fasttext-wheel` 0.9.2 they agree to the last bit or two (a libm's `exp` and `log` remain). Rules come from
 //! facebookresearch/fastText (MIT), file by file as the modules say; tests hold us against the library itself (`tests/golden/lid.rs`).
@@ -27,11 +29,13 @@
 
 mod cache;
 pub mod card;
+pub mod ccnet;
 mod dictionary;
 mod error;
 pub mod evaluate;
 mod features;
 mod heap;
+pub mod kenlm;
 pub mod langdetect;
 mod loss;
 mod matrix;
@@ -41,6 +45,7 @@ pub mod preprocess;
 pub mod quantile;
 mod reader;
 pub mod sample;
+pub mod sentencepiece;
 mod sums;
 pub mod tokens;
 pub mod train;

@@ -29,6 +29,7 @@ steps! {
     detect_lang_paragraph_enricher::DetectLangParagraphEnricher,
     language_filter::LanguageFilter,
     classify_fasttext_hq_prob_enricher::ClassifyFasttextHqProbEnricher,
+    ken_lm_perplexity_enricher::KenLmPerplexityEnricher,
     quality_filter::QualityFilter,
     // Pages
     page_length_filter::PageLengthFilter,

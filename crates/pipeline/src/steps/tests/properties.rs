@@ -12,11 +12,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Steps that need a model, whose tests load one, and the one that makes the text.
-const ELSEWHERE: [&str; 5] = [
+const ELSEWHERE: [&str; 6] = [
     "external",
     "detect_lang_whole_page_enricher",
     "detect_lang_paragraph_enricher",
     "classify_fasttext_hq_prob_enricher",
+    "ken_lm_perplexity_enricher",
     "extract_text",
 ];
 
