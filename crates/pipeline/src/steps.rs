@@ -80,6 +80,7 @@ steps! {
     starcoder_v2_repo_splitter::StarcoderV2RepoSplitter,
     starcoder_v2_format_modifier::StarcoderV2FormatModifier,
     github_extension_filter::GithubExtensionFilter,
+    alphabetic_characters_to_tokens_filter::AlphabeticCharactersToTokensFilter,
     // Programs and sums of yours
     external::External,
     aggregate::Aggregate,

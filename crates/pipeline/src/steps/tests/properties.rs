@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Steps that need a model, whose tests load one, and the one that makes the text.
-const ELSEWHERE: [&str; 6] = [
+const ELSEWHERE: [&str; 7] = [
+    "alphabetic_characters_to_tokens_filter",
     "external",
     "detect_lang_whole_page_enricher",
     "detect_lang_paragraph_enricher",
