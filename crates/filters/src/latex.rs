@@ -34,8 +34,8 @@ pub enum MacroError {
     Growth,
     #[error("too many macros for the length of the text")]
     TooMany,
-    /// DCLM takes a value for a template, in which the escape of such a character is an error.
-    #[error("a macro's value is not ASCII")]
+    /// DCLM escapes the value and takes it for a template, in which the escape of such a character is an error.
+    #[error("a macro's value is not plain ASCII")]
     NotAscii,
 }
 
@@ -50,7 +50,7 @@ impl Latex {
                 r"(?s)\\appendix|\\begin\{references\}|\\begin\{REFERENCES\}|\\begin\{thebibliography\}|\\bibliography\{.*?\}",
             )?,
             line_comment: Regex::new(r"(?m)^%.*\n?")?,
-            inline_comment: Regex::new(r"(?m)[^\\]%.+$")?,
+            inline_comment: Regex::new(r"(?m)([^\\])%.+$")?,
             comment_block: Regex::new(r"(?s)\\begin\{comment\}.*?\\end\{comment\}")?,
             macros: [
                 Regex::new(r"(?m)\\newcommand\b\*?\{(\\[a-zA-Z0-9]+?)\}\{(.*?)\}$")?,
@@ -69,11 +69,12 @@ impl Latex {
         Edit::of(text, Cow::Borrowed(text.get(..end).unwrap_or_default()))
     }
 
-    /// Takes out comments; `blocks`: also those between `\begin{comment}` and `\end{comment}`.
+    /// Takes out comments; `blocks`: also those between `\begin{comment}` and `\end{comment}`. `fixed`: the character before a comment
+    /// stays.
     #[must_use]
-    pub fn without_comments(&self, text: &str, blocks: bool) -> Edit {
+    pub fn without_comments(&self, text: &str, blocks: bool, fixed: bool) -> Edit {
         let new = self.line_comment.replace_all(text, NoExpand(""));
-        let mut new = self.inline_comment.replace_all(&new, NoExpand("")).into_owned();
+        let mut new = self.inline_comment.replace_all(&new, if fixed { "$1" } else { "" }).into_owned();
         if blocks {
             new = self.comment_block.replace_all(&new, NoExpand("")).into_owned();
         }
@@ -95,9 +96,6 @@ impl Latex {
         for pattern in &self.macros {
             for found in pattern.captures_iter(text) {
                 let (Some(name), Some(value)) = (found.get(1), found.get(2)) else { continue };
-                if !fixed && !value.as_str().is_ascii() {
-                    return Err(MacroError::NotAscii);
-                }
                 // A later definition has the value, the first the place.
                 match places.get(name.as_str()).and_then(|place: &usize| macros.get_mut(*place)) {
                     Some((_, present)) => value.as_str().clone_into(present),
@@ -107,6 +105,10 @@ impl Latex {
                     }
                 }
             }
+        }
+        let is_plain = |value: &str| value.chars().all(|char| matches!(char, ' '..='~' | '\t' | '\r'));
+        if !fixed && macros.iter().any(|(_, value)| !is_plain(value)) {
+            return Err(MacroError::NotAscii);
         }
         if macros.len().saturating_mul(text.len()) > MAX_WORK {
             return Err(MacroError::TooMany);
@@ -166,13 +168,14 @@ mod tests {
             assert_eq!(latex.without_appendix(text), expected, "{text}");
         }
         for (text, blocks, expected) in [
-            ("%x\na %y\nb\\%c\n", false, changed("a\nb\\%c\n")),
+            ("%x\na %y\nb\\%c\n5%d", false, changed("a\nb\\%c\n")),
             ("a\\begin{comment}x\ny\\end{comment}b", true, changed("ab")),
             ("a\\begin{comment}x\\end{comment}", false, Edit::Unchanged),
             ("%", false, Edit::Gone),
         ] {
-            assert_eq!(latex.without_comments(text, blocks), expected, "{text}");
+            assert_eq!(latex.without_comments(text, blocks, false), expected, "{text}");
         }
+        assert_eq!(latex.without_comments("%x\na %y\n5%d", false, true), changed("a \n5"));
         for (text, dclm, fixed) in [
             (
                 "pre\\section*[s]{A} b",
@@ -195,6 +198,10 @@ mod tests {
         assert_eq!(latex.expand_macros(text, false), Ok(Edit::Changed(expected.to_owned())));
         assert_eq!(latex.expand_macros("a", false), Ok(Edit::Unchanged));
         assert_eq!(latex.expand_macros("\\def\\a{é}\n\\a ", false), Err(MacroError::NotAscii));
+        assert_eq!(latex.expand_macros("\\def\\a{\x1c}\n", false), Err(MacroError::NotAscii));
+        // The last definition counts, and it alone.
+        let changed = Edit::Changed("\\defy{é}\n\\defy{y}\n".to_owned());
+        assert_eq!(latex.expand_macros("\\def\\a{é}\n\\def\\a{y}\n", false), Ok(changed));
         let mut bomb =
             "\\def\\a{".to_owned() + &"\\b ".repeat(50) + "}\n\\def\\b{" + &"\\c ".repeat(50) + "}\n";
         bomb += &("\\def\\c{".to_owned() + &"x".repeat(50) + "}\n" + &"\\a ".repeat(50));

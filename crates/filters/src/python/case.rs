@@ -1,10 +1,13 @@
 //! Lower case and case-insensitive equality.
 
+use regex::Regex;
 use std::borrow::Cow;
+use std::sync::LazyLock;
 
 /// `str.lower()`.
 ///
-/// Rust knows capitals that Python 3.11 does not (those assigned after Unicode 14.0); they stay as they are.
+/// Rust knows characters that Python 3.11 does not, those assigned after Unicode 14.0. Capitals among them stay as they are, and none
+/// has a say in whether a sigma is the last letter of its word.
 #[must_use]
 pub fn lower(text: &str) -> Cow<'_, str> {
     if text.is_ascii() {
@@ -13,21 +16,22 @@ pub fn lower(text: &str) -> Cow<'_, str> {
         }
         return Cow::Owned(text.to_ascii_lowercase());
     }
-    if !text.contains(is_later_capital) {
+    if !text.contains(|char| char == 'Σ' || is_later_capital(char)) {
         return Cow::Owned(text.to_lowercase());
     }
     let mut out = String::with_capacity(text.len());
-    let mut rest = text;
-    while let Some(at) = rest.find(is_later_capital) {
-        let (before, tail) = rest.split_at(at);
-        out.push_str(&before.to_lowercase());
-        let mut chars = tail.chars();
-        out.extend(chars.next());
-        rest = chars.as_str();
+    let mut start = 0;
+    for later in LATER.as_ref().into_iter().flat_map(|later| later.find_iter(text)) {
+        out.push_str(&text.get(start..later.start()).unwrap_or_default().to_lowercase());
+        out.push_str(later.as_str());
+        start = later.end();
     }
-    out.push_str(&rest.to_lowercase());
+    out.push_str(&text.get(start..).unwrap_or_default().to_lowercase());
     Cow::Owned(out)
 }
+
+/// Characters that Unicode 14.0 did not have.
+static LATER: LazyLock<Option<Regex>> = LazyLock::new(|| Regex::new(r"\P{age=14.0}+").ok());
 
 /// Capitals that Unicode 15.0 to 17.0 brought.
 fn is_later_capital(char: char) -> bool {
@@ -97,6 +101,8 @@ mod tests {
             ("İstanbul", "i\u{307}stanbul"),
             ("\u{212a}elvin", "kelvin"),
             ("A\u{16ea0}B\u{1c89}", "a\u{16ea0}b\u{1c89}"),
+            // A small letter and a mark of Unicode 16.0.
+            ("\u{1c8a}Σ aΣ\u{897}a", "\u{1c8a}σ aς\u{897}a"),
             ("plain", "plain"),
             ("", ""),
         ] {

@@ -18,8 +18,9 @@ pub struct Params {
 impl Step for ArxivMacroModifier {
     const NAME: &'static str = "arxiv_macro_modifier";
     const DOC: &'static str = "Puts the values of LaTeX macros without arguments in their place.\n\n\
-        Macros are those of `\\newcommand` and `\\def` whose definition ends its line; they are expanded one after another, within sixteen \n        times the length of the text.\n\n\
-        `semantics: dclm`: a page with a macro value that is not ASCII is broken, since DCLM raises there. `fixed`: it is not.";
+        Macros are those of `\\newcommand` and `\\def` whose definition ends its line; they are expanded one after another, within sixteen \
+        times the length of the text.\n\n\
+        `semantics: dclm`: a page with a macro value that is not plain ASCII is broken, since DCLM raises there. `fixed`: it is not.";
     const ORIGIN: &'static str = "RedPajama-Data v1, data_prep/arxiv/arxiv_cleaner.py; mlfoundations/dclm, baselines/mappers/modifiers.py";
     const EXAMPLE: &'static str = "{}";
     const NEEDS: Needs = Needs::Nothing;
@@ -51,6 +52,6 @@ mod tests {
     fn macros_are_expanded() {
         let page = r#"{"text":"\\def\\e{é}\n\\e+1"}"#;
         check("arxiv_macro_modifier", page, keep(r#"{"text":"\\defé{é}\né+1"}"#));
-        check("arxiv_macro_modifier: {semantics: dclm}", page, "broken: a macro's value is not ASCII");
+        check("arxiv_macro_modifier: {semantics: dclm}", page, "broken: a macro's value is not plain ASCII");
     }
 }

@@ -19,7 +19,8 @@ impl Step for ArxivSectionStripModifier {
     const NAME: &'static str = "arxiv_section_strip_modifier";
     const DOC: &'static str = "Cuts LaTeX before its first section, chapter or the like.\n\n\
         A text without one is dropped.\n\n\
-        `semantics: dclm`: a paragraph counts only with a subparagraph right behind it, since a bar is missing in DCLM. `fixed`: both \n        count.";
+        `semantics: dclm`: a paragraph counts only with a subparagraph right behind it, since a bar is missing in DCLM. `fixed`: both \
+        count.";
     const ORIGIN: &'static str = "RedPajama-Data v1, data_prep/arxiv/arxiv_cleaner.py; mlfoundations/dclm, baselines/mappers/modifiers.py";
     const EXAMPLE: &'static str = "{}";
     const HAS_SEMANTICS: bool = true;
@@ -28,11 +29,9 @@ impl Step for ArxivSectionStripModifier {
     fn build(params: &Params, _: &Context) -> Result<Built, BuildError> {
         let latex = Latex::new().map_err(|error| BuildError::new(error.to_string()))?;
         let fixed = params.semantics == Semantics::Fixed;
-        Ok(Built::text(move |text, _| {
-            match latex.from_first_section(text.as_str(), fixed) {
-                Some(edit) => apply(text, edit),
-                None => Verdict::dropped("no section"),
-            }
+        Ok(Built::text(move |text, _| match latex.from_first_section(text.as_str(), fixed) {
+            Some(edit) => apply(text, edit),
+            None => Verdict::dropped("no section"),
         }))
     }
 }

@@ -33,9 +33,10 @@ impl Step for UrlRemovalModifier {
     const DOC: &'static str = "Takes URLs out of the text: by top-level domain, and those that are IPv4 addresses.\n\n\
         Up to ten white spaces before a URL go with it. A text of nothing else is dropped.\n\n\
         `semantics: dclm`: URLs with names are removed only if the text begins, by chance, with the letters of a top-level domain (`The \
-        site …` does, by `.th`; `We like …` does not), since the guard is anchored where it was meant to search. `fixed`: they are \
-        removed from every text.";
-    const ORIGIN: &'static str = "mlfoundations/dclm, baselines/mappers/modifiers.py; domains: IANA root zone database";
+        site …` does, by `.th`; `We like …` does not), since the guard is anchored where it was meant to search; and names with a hyphen \
+        in a list of yours are not found, since hyphens are escaped twice. `fixed`: they are removed from every text.";
+    const ORIGIN: &'static str =
+        "mlfoundations/dclm, baselines/mappers/modifiers.py; domains: IANA root zone database";
     const EXAMPLE: &'static str = "{}";
     const HAS_SEMANTICS: bool = true;
     type Params = Params;
@@ -94,5 +95,14 @@ mod tests {
         let lists = [("tlds.txt", "example\n")];
         let step = "url_removal_modifier: {tlds_filepath: tlds.txt}";
         check_with(&lists, step, r#"{"text":"a.com b.example c"}"#, keep(r#"{"text":"a.com c"}"#));
+        let lists = [("tlds.txt", "the\nxn--p1ai\n")];
+        let page = r#"{"text":"the b.xn--p1ai c"}"#;
+        check_with(&lists, step, page, keep(r#"{"text":"the c"}"#));
+        check_with(
+            &lists,
+            "url_removal_modifier: {tlds_filepath: tlds.txt, semantics: dclm}",
+            page,
+            keep(page),
+        );
     }
 }
