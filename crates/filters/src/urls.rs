@@ -5,8 +5,9 @@ mod host;
 mod list;
 mod removal;
 mod set;
+pub mod ut1;
 
-pub use blocklist::{Blocked, Blocklist};
+pub use blocklist::{Address, Blocked, Blocklist};
 pub use host::{HostError, bare_host, netloc};
 pub use list::{Case, WordList};
 pub use removal::UrlRemover;

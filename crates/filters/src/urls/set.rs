@@ -18,24 +18,38 @@ impl StringSet {
     pub fn new<S: AsRef<str>>(strings: impl IntoIterator<Item = S>) -> Self {
         let mut set = Self::default();
         for string in strings {
-            let string = string.as_ref();
-            if set.contains(string) || set.ends.len() >= u32::MAX as usize - 1 {
-                continue;
-            }
-            set.strings.push_str(string);
-            set.ends.push(set.strings.len());
-            if set.ends.len() * 2 > set.slots.len() {
-                set.rebuild();
-            } else {
-                let slot = set.slot(string.as_bytes());
-                if let Some(slot) = set.slots.get_mut(slot) {
-                    *slot = set.ends.len() as u32;
-                }
-            }
+            set.insert(string.as_ref());
         }
-        set.strings.shrink_to_fit();
-        set.ends.shrink_to_fit();
+        set.shrink_to_fit();
         set
+    }
+
+    /// Adds a string.
+    pub fn insert(&mut self, string: &str) {
+        let slot = self.slot(string.as_bytes());
+        let is_there = self.slots.get(slot).is_some_and(|number| *number != 0);
+        if is_there || self.ends.len() >= u32::MAX as usize - 1 {
+            return;
+        }
+        self.strings.push_str(string);
+        self.ends.push(self.strings.len());
+        if self.ends.len() * 2 > self.slots.len() {
+            self.rebuild();
+        } else if let Some(slot) = self.slots.get_mut(slot) {
+            *slot = self.ends.len() as u32;
+        }
+    }
+
+    /// Gives back what was got in advance.
+    pub fn shrink_to_fit(&mut self) {
+        self.strings.shrink_to_fit();
+        self.ends.shrink_to_fit();
+    }
+
+    /// Bytes that the strings take.
+    #[must_use]
+    pub fn bytes(&self) -> usize {
+        self.strings.len()
     }
 
     #[must_use]

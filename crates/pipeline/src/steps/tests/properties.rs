@@ -12,7 +12,8 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Steps that need a model, whose tests load one, and the one that makes the text.
-const ELSEWHERE: [&str; 7] = [
+const ELSEWHERE: [&str; 8] = [
+    "url_blocklist_filter",
     "alphabetic_characters_to_tokens_filter",
     "external",
     "detect_lang_whole_page_enricher",
@@ -28,6 +29,7 @@ const MAY_GROW: [&str; 3] =
 
 /// Parameters that the examples of the steps do not have.
 const MORE: &str = r"
+- url_blocklist_filter: {domains: list, urls: list}
 - url_substring_filter: {banlist: [a, ab, é, ''], exact_domain_match: true, ignore_chars: [www, '.']}
 - url_substring_filter: {banlist: [a, ab, é, '-'], match_substrings: false, ignore_chars: ['-']}
 - newline_removal_modifier: {max_consecutive: 0}
