@@ -48,6 +48,12 @@ impl BlingFire {
                 found.push(text_from + start..text_from + last + char.len_utf8());
             }
         }
+        // Of a text of blanks the Python package makes one sentence all the same: its first character, or all of it if that has more bytes
+        // than one. Of a mark alone it makes none.
+        if found.is_empty() && !letters.is_empty() {
+            let ascii = text.as_bytes().first().is_some_and(u8::is_ascii);
+            found.push(0..if ascii { 1 } else { text.len() });
+        }
     }
 
     fn letter(&self, char: char) -> u8 {

@@ -1,6 +1,8 @@
 //! What several steps have in common.
 
-use crate::resources::Wanted;
+pub(super) mod languages;
+pub mod sentences;
+
 use crate::{BuildError, Fields, Resources, Text, Verdict};
 use gristmill_classify::Model;
 use gristmill_filters::lines::Edit;
@@ -64,25 +66,6 @@ pub(super) fn read_list_or_regex(resources: &Resources, name: &str) -> Result<Pi
     }
     let words = python::lines(resources.text(name)?).map(str::to_owned).collect();
     Ok(PickledList { words, regex: None })
-}
-
-/// DCLM's sentence tokenizers: one rule stands for both.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-pub enum SentenceTokenizer {
-    Blingfire,
-    Nltk,
-}
-
-/// The file that `model` means: DCLM's `fasttext` is lid.176, the small one where the large one is not there.
-pub(super) fn language_model(model: &str) -> Wanted {
-    match model {
-        "fasttext" => Wanted {
-            name: model.to_owned(),
-            candidates: vec!["lid.176.bin".to_owned(), "lid.176.ftz".to_owned()],
-        },
-        file => Wanted::named(file),
-    }
 }
 
 /// A fastText model that a recipe names, loaded once for all lanes.

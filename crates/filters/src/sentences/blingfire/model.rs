@@ -96,7 +96,9 @@ fn parts(bytes: &[u8]) -> Result<[&[u8]; 3], ModelError> {
     let [settings, automaton, actions, check] = all;
     let parts = [settings, automaton, actions];
     let mut sum = Crc::new();
-    parts.iter().for_each(|part| sum.update(part));
+    for part in parts {
+        sum.update(part);
+    }
     let size = parts.iter().map(|part| part.len()).sum::<usize>();
     if [int(check, 0), int(check, 4), int(check, 8)] != [Some(0), u32::try_from(size).ok(), Some(sum.sum())] {
         return Err(bad("its checksum is wrong: it is damaged, or no sbd.bin"));

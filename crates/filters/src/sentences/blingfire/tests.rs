@@ -89,7 +89,10 @@ fn split(text: &str) -> String {
 fn rules_end_sentences() {
     for (text, expected) in [
         ("", ""),
-        (" \u{200b}\u{3000}", ""),
+        (" \u{200b}\u{3000}", " "),
+        ("\u{200b} ", "\u{200b} "),
+        ("\u{feff}", ""),
+        ("\u{feff}\0", "\u{feff}\0"),
         ("ax.y  b", "ax.|y  b"),
         ("x.yx.x.y", "x.|yx.x.|y"),
         ("a!", "a!"),
