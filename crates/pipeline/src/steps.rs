@@ -49,6 +49,7 @@ steps! {
     fineweb_quality_filter::FinewebQualityFilter,
     c4_quality_filter::C4QualityFilter,
     c4_badwords_filter::C4BadwordsFilter,
+    c4_paragraph_filter::C4ParagraphFilter,
     // Counting words
     word_counter_enricher::WordCounterEnricher,
     word_removal_ratio_filter::WordRemovalRatioFilter,
@@ -66,6 +67,7 @@ steps! {
     within_page_dedup::WithinPageDedup,
     split_lines_modifier::SplitLinesModifier,
     join_lines_modifier::JoinLinesModifier,
+    refinedweb_linewise_filter::RefinedwebLinewiseFilter,
     pii_masking_modifier::PiiMaskingModifier,
     ftfy_modifier::FtfyModifier,
     // LaTeX, questions and answers, code
