@@ -248,7 +248,8 @@ mod tests {
 
     #[test]
     fn each_repair_can_be_off() {
-        let off: [(&str, fn(&mut Options)); 13] = [
+        type Change = fn(&mut Options);
+        let off: [(&str, Change); 13] = [
             ("&amp;", |o| o.unescape_html = UnescapeHtml::Never),
             ("\u{1b}[0m", |o| (o.remove_terminal_escapes, o.remove_control_chars) = (false, false)),
             ("schÃ¶n", |o| o.fix_encoding = false),

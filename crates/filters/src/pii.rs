@@ -111,17 +111,17 @@ fn stands_alone(text: &str, found: &Range<usize>) -> bool {
 mod tests {
     use super::*;
 
-    fn owned(texts: &[&str]) -> Option<Vec<String>> {
-        Some(texts.iter().map(|text| (*text).to_owned()).collect())
+    fn owned(texts: &[&str]) -> Vec<String> {
+        texts.iter().map(|text| (*text).to_owned()).collect()
     }
 
     #[test]
     fn masks_take_turns_within_a_text() {
         let masker = Masker::new(Options {
-            emails: owned(&["<1>", "<2>"]),
-            addresses: owned(&["<ip>"]),
-            addresses_v6: owned(&["<ip6>"]),
-            phones: owned(&["<tel>"]),
+            emails: Some(owned(&["<1>", "<2>"])),
+            addresses: Some(owned(&["<ip>"])),
+            addresses_v6: Some(owned(&["<ip6>"])),
+            phones: Some(owned(&["<tel>"])),
             public_only: true,
             keep_versions: true,
         })
