@@ -37,7 +37,7 @@ pub(in crate::steps) fn check(model: &str, seed: Option<i64>) -> Result<(), Buil
 
 /// A model that tells the languages of a text, for one lane.
 pub(in crate::steps) enum Identifier {
-    Fasttext { model: Arc<Model>, scratch: Scratch },
+    Fasttext { model: Arc<Model>, scratch: Box<Scratch> },
     Langdetect { profiles: Arc<Profiles>, detector: Box<Detector> },
 }
 
@@ -45,10 +45,7 @@ impl Identifier {
     /// Loads a model once for all lanes. Without a seed, langdetect draws by the recipe's.
     pub(in crate::steps) fn load(cx: &Context, model: &str, seed: Option<i64>) -> Result<Self, BuildError> {
         if model != LANGDETECT {
-            return Ok(Self::Fasttext {
-                model: load_model(cx.resources, model)?,
-                scratch: Scratch::default(),
-            });
+            return Ok(Self::Fasttext { model: load_model(cx.resources, model)?, scratch: Box::default() });
         }
         let resource = cx.resources.get(LANGDETECT)?;
         let profiles = cx.resources.shared(LANGDETECT, || {
