@@ -7,6 +7,7 @@
 
 use std::borrow::Cow;
 
+use gristmill_filters::python;
 use xxhash_rust::xxh3::xxh3_128_with_seed;
 
 /// What is done to the content before it is hashed.
@@ -41,7 +42,7 @@ impl Normalizer {
     pub fn apply(self, content: &str) -> Cow<'_, str> {
         match self {
             Self::None => Cow::Borrowed(content),
-            Self::WhitespaceAndLowercase => Cow::Owned(strip(content).to_lowercase()),
+            Self::WhitespaceAndLowercase => python::lower(python::strip(content)),
             Self::Ccnet => Cow::Owned(ccnet(content)),
             Self::Url => Cow::Owned(url(content)),
         }
@@ -51,11 +52,6 @@ impl Normalizer {
 /// The key of `content` (a text, or a URL with [`Normalizer::Url`]).
 pub fn key(content: &str, normalizer: Normalizer, seed: u64) -> u128 {
     xxh3_128_with_seed(normalizer.apply(content).as_bytes(), seed)
-}
-
-/// White space as Python's `str.strip` sees it: Unicode's, and the four separators U+001C to U+001F.
-fn strip(text: &str) -> &str {
-    text.trim_matches(|c: char| c.is_whitespace() || ('\u{1c}'..='\u{1f}').contains(&c))
 }
 
 /// C4's rule for URLs, by way of DCLM: every `http://`, `https://` and a `www.` after it goes, wherever it stands;
@@ -94,14 +90,13 @@ pub fn url(url: &str) -> String {
 /// CCNet's rule for lines, as DCLM has it: white space off both ends, lower case, every decimal digit 0, a list of
 /// typographic punctuation and control characters deleted, the rest transliterated to ASCII.
 ///
-/// DCLM transliterates with Python's Unidecode, whose tables are GPL; here deunicode (BSD) does it, cut down to what
-/// Unidecode covers (the BMP and mathematical letters; symbols such as emoji vanish). The tables agree on
-/// accented Latin, Greek, Cyrillic and the readings of common Chinese characters, not on every character, so keys
-/// equal DCLM's in effect rather than byte for byte.
+/// DCLM transliterates with Python's Unidecode, whose tables are GPL; here deunicode (BSD) does it, cut down to what Unidecode 1.4
+/// covers. The tables agree on accented Latin, Greek, Cyrillic and the readings of common Chinese characters, not on every
+/// character, so keys equal DCLM's in effect rather than byte for byte.
 pub fn ccnet(line: &str) -> String {
     /// The keys of `UNICODE_PUNCT` in CCNet, full-width 1 included, which is a digit by then.
     const PUNCTUATION: &str = "，。、„”“«»１」「《》´∶：？！（）；–—．～’…━〈〉【】％►";
-    let lower = strip(line).to_lowercase();
+    let lower = python::lower(python::strip(line));
     let mut out = String::with_capacity(lower.len());
     for c in lower.chars() {
         if c.is_ascii() {
@@ -110,72 +105,107 @@ pub fn ccnet(line: &str) -> String {
                 '\0'..='\x1f' | '\x7f' => {}
                 _ => out.push(c),
             }
-        } else if is_decimal(c) {
+        } else if python::is_decimal(c) {
             out.push('0');
-        } else if !('\u{80}'..'\u{a0}').contains(&c)
-            && !PUNCTUATION.contains(c)
-            && (c <= '\u{ffff}' || ('\u{1d400}'..='\u{1d7ff}').contains(&c))
-        {
+        } else if !('\u{80}'..'\u{a0}').contains(&c) && !PUNCTUATION.contains(c) && is_transliterated(c) {
             out.push_str(deunicode::deunicode_char(c).unwrap_or(""));
         }
     }
     out
 }
 
-/// General category Nd, which Python's `\d` matches.
-fn is_decimal(c: char) -> bool {
-    use std::sync::LazyLock;
-    static RANGES: LazyLock<Vec<(char, char)>> =
-        LazyLock::new(|| match regex_syntax::parse(r"\p{Nd}").map(regex_syntax::hir::Hir::into_kind) {
-            Ok(regex_syntax::hir::HirKind::Class(regex_syntax::hir::Class::Unicode(class))) => {
-                class.ranges().iter().map(|range| (range.start(), range.end())).collect()
-            }
-            _ => Vec::new(),
-        });
-    let after = RANGES.partition_point(|range| range.0 <= c);
-    after.checked_sub(1).and_then(|at| RANGES.get(at)).is_some_and(|range| c <= range.1)
+/// Whether Unidecode has anything for a character. For scripts that it leaves out, emoji and the rest beyond the BMP it has not: they
+/// vanish.
+fn is_transliterated(c: char) -> bool {
+    if c > '\u{ffff}' {
+        return ('\u{1d400}'..='\u{1d7ff}').contains(&c); // mathematical letters
+    }
+    // By the numbers of blocks of 256.
+    let is_left_out = matches!(c as u32 >> 8, 0x08 | 0x19..=0x1c | 0x2b | 0x2d | 0x2f | 0x34..=0x4d | 0xa5..=0xab | 0xe0..=0xf8 | 0xfc | 0xfd);
+    !is_left_out && c != '\u{fffd}'
 }
 
-/// `normalize_timestamps`, for choosing a survivor by date: seconds since 1970 of `YYYY-MM-DDThh:mm:ssZ` (months to
-/// seconds may have one digit, as `strptime` allows), or -1 for anything else. Read as UTC, where DCLM reads it in
-/// the machine's own time zone.
+/// `normalize_timestamps`, for choosing a survivor by date: seconds since 1970 of `YYYY-MM-DDThh:mm:ssZ` as `strptime` of Python 3.11
+/// reads it, or -1 for anything else. `strptime` takes digits of any script where it takes any digit, months to seconds of one digit,
+/// a blank for the first digit of a day, and `t` and `z`. Read as UTC, where DCLM reads it in the machine's own time zone.
 pub fn timestamp(text: &str) -> i64 {
     parse_timestamp(text).unwrap_or(-1)
 }
 
 fn parse_timestamp(text: &str) -> Option<i64> {
-    let (date, time) = text.strip_suffix('Z')?.split_once('T')?;
-    let mut date = date.split('-');
-    let mut time = time.split(':');
-    let number = |part: Option<&str>, longest: usize, low: i64, high: i64| {
-        let part = part?;
-        let sound = (1..=longest).contains(&part.len()) && part.bytes().all(|b| b.is_ascii_digit());
-        let value = if sound { part.parse::<i64>().ok()? } else { return None };
-        (low..=high).contains(&value).then_some(value)
+    let (date, time) = text.strip_suffix(['Z', 'z'])?.split_once(['T', 't'])?;
+    let (mut date, mut time) = (date.split('-'), time.split(':'));
+    let year = year(date.next()?)?;
+    let month = match two(date.next()?)? {
+        (None, month @ '1'..='9') | (Some('0'), month @ '1'..='9') => digit(month)?,
+        (Some('1'), unit @ '0'..='2') => 10 + digit(unit)?,
+        _ => return None,
     };
-    let year_text = date.next();
-    if year_text?.len() != 4 {
-        return None;
-    }
-    let year = number(year_text, 4, 1, 9999)?;
-    let month = number(date.next(), 2, 1, 12)?;
     let leap = year % 4 == 0 && (year % 100 != 0 || year % 400 == 0);
     let longest = match month {
         2 => 28 + i64::from(leap),
         4 | 6 | 9 | 11 => 30,
         _ => 31,
     };
-    let day = number(date.next(), 2, 1, longest)?;
-    let hour = number(time.next(), 2, 0, 23)?;
-    let minute = number(time.next(), 2, 0, 59)?;
-    let second = number(time.next(), 2, 0, 59)?;
-    if date.next().is_some() || time.next().is_some() {
+    let day = match two(date.next()?)? {
+        (None | Some('0' | ' '), day @ '1'..='9') => digit(day)?,
+        (Some(ten @ '1'..='2'), unit) => 10 * digit(ten)? + digit(unit)?,
+        (Some('3'), unit @ '0'..='1') => 30 + digit(unit)?,
+        _ => return None,
+    };
+    let hour = match two(time.next()?)? {
+        (None, unit) => digit(unit)?,
+        (Some(ten @ '0'..='1'), unit) => 10 * digit(ten)? + digit(unit)?,
+        (Some('2'), unit @ '0'..='3') => 20 + digit(unit)?,
+        _ => return None,
+    };
+    let mut sixtieths = || match two(time.next()?)? {
+        (None, unit) => digit(unit),
+        (Some(ten @ '0'..='5'), unit) => Some(10 * digit(ten)? + digit(unit)?),
+        _ => None,
+    };
+    let (minute, second) = (sixtieths()?, sixtieths()?);
+    // On the first of all days Python fails, for want of one before it.
+    let is_first = (year, month, day) == (1, 1, 1);
+    if day > longest || is_first || date.next().is_some() || time.next().is_some() {
         return None;
     }
     // Days since 1970-01-01, counting years from March so that the leap day comes last.
     let (y, m) = if month <= 2 { (year - 1, month + 9) } else { (year, month - 3) };
     let days = y * 365 + y / 4 - y / 100 + y / 400 + (m * 153 + 2) / 5 + day - 1 - 719_468;
     Some(((days * 24 + hour) * 60 + minute) * 60 + second)
+}
+
+/// Four digits; year 0 is none.
+fn year(part: &str) -> Option<i64> {
+    let digits: Vec<i64> = part.chars().take(5).map(digit).collect::<Option<_>>()?;
+    (digits.len() == 4)
+        .then(|| digits.iter().fold(0, |year, digit| 10 * year + digit))
+        .filter(|year| *year > 0)
+}
+
+/// A part of one or two characters.
+fn two(part: &str) -> Option<(Option<char>, char)> {
+    let mut chars = part.chars();
+    let (first, second) = (chars.next()?, chars.next());
+    if chars.next().is_some() {
+        return None;
+    }
+    Some(second.map_or((None, first), |second| (Some(first), second)))
+}
+
+/// The value of a decimal digit of any script. They come in tens, each ten in order.
+fn digit(char: char) -> Option<i64> {
+    if let Some(value) = char.to_digit(10) {
+        return Some(i64::from(value));
+    }
+    if !python::is_decimal(char) {
+        return None;
+    }
+    let is_decimal_at =
+        |back: u32| (char as u32).checked_sub(back).and_then(char::from_u32).is_some_and(python::is_decimal);
+    // The longest row of tens has five.
+    Some((1..50).take_while(|back| is_decimal_at(*back)).count() as i64 % 10)
 }
 
 #[cfg(test)]
@@ -206,6 +236,9 @@ mod tests {
             ("０２３´∶：\x10 | ;012 hèllo", "000 | ;000 hello"),
             ("😃 kožušček", " kozuscek"),
             ("北亰 29 \u{a0}", "Bei Jing  00"),
+            ("ΟΔΟΣ ـ٣", "odos 0"),
+            // Not in Unidecode: a replacement character, Tifinagh, an emoji, a private character.
+            ("a\u{fffd}ⴰ😃\u{e000}b", "ab"),
             ("  Ünïted — “States”, １9\u{85} ", "united  states, 00"),
             ("", ""),
         ] {
@@ -224,6 +257,19 @@ mod tests {
             ("2013-12-05 04:56:51", -1),
             ("2013-12-05T04:56:51Z ", -1),
             ("+013-12-05T04:56:51Z", -1),
+            ("2013-12- 5t4:5٦:51z", 1_386_219_411),
+            ("２０１３-12-05T04:56:51Z", 1_386_219_411),
+            ("2013-12-05T04:٥6:51Z", -1),
+            ("𝟚𝟘𝟙𝟛-12-05T04:56:51Z", 1_386_219_411),
+            ("0001-01-02T00:00:00Z", -62_135_510_400),
+            ("0001-01-01T00:00:00Z", -1),
+            ("2013-٣-05T04:56:51Z", -1),
+            ("2013- 3-05T04:56:51Z", -1),
+            ("2013-12-05T04:56:60Z", -1),
+            ("2013-12-05T24:00:00Z", -1),
+            ("2013-11-31T00:00:00Z", -1),
+            ("0000-12-05T04:56:51Z", -1),
+            ("2013-012-05T04:56:51Z", -1),
             ("time", -1),
             ("", -1),
         ] {
