@@ -104,7 +104,7 @@ fn a_config_a_converted_config_and_the_recipe_give_the_same_bytes() {
     assert_eq!(found.len(), expected.len());
 
     let recipe = done(folder, &["convert", WEB, "--source", "web"]);
-    assert!(recipe.contains("  # words\n  - url_substring_filter: {banlist_from_fname: /"), "{recipe}");
+    assert!(recipe.contains("  # words\n  - url_substring_filter:"), "{recipe}");
     done(folder, &["convert", WEB, "--source", "web", "-o", "web.yaml"]);
     assert_eq!(fs::read_to_string(folder.join("web.yaml")).expect("read"), recipe);
     assert_eq!(run(&["web.yaml"], "by-convert"), expected);

@@ -243,7 +243,7 @@ impl Writer<'_> {
             self.complain(line, "func", unknown_step(name));
             return None;
         }
-        let params = params::fit(name, given, self.files, notes);
+        let params = params::fit(name, line, given, self.files, notes);
         let step = if params.is_empty() {
             text_at(line, name)
         } else {

@@ -4,8 +4,8 @@
 //! where a count is wanted, a text where its characters are wanted, `None` for what is not given, parameters that a
 //! function takes and does not look at. And files are found where DCLM's functions would find them.
 
-use super::Files;
 use super::pyyaml::INFINITE;
+use super::{Files, text_at};
 use crate::StepDef;
 use crate::recipe::tree::{Node, Tree};
 use crate::steps;
@@ -15,7 +15,7 @@ use serde_json::{Number, Value};
 pub(super) type Params = IndexMap<String, Tree>;
 
 /// Fits the parameters of a step and notes what the recipe's reader should know of them.
-pub(super) fn fit(name: &str, given: &Params, files: Files, notes: &mut Vec<String>) -> Params {
+pub(super) fn fit(name: &str, line: u64, given: &Params, files: Files, notes: &mut Vec<String>) -> Params {
     let schema = steps::find(name).map(StepDef::params_schema).unwrap_or_default();
     let mut fitted = Params::new();
     for (param, value) in given {
@@ -39,7 +39,7 @@ pub(super) fn fit(name: &str, given: &Params, files: Files, notes: &mut Vec<Stri
     if DRAWS.contains(&name) {
         notes.push("DCLM draws anew in every run; here the seed and the document decide".to_owned());
     }
-    find_files(name, &mut fitted, files, notes);
+    find_files(name, line, &mut fitted, files, notes);
     fitted
 }
 
@@ -174,7 +174,7 @@ const PUBLISHED: [(&str, &str); 3] = [
 ];
 
 /// Files that DCLM's set-up fetches (its setup.py and README), by their last names, and where people find them.
-const ELSEWHERE: [(&str, &str); 5] = [
+const ELSEWHERE: [(&str, &str); 7] = [
     (
         "refinedweb_banned_domains_curated.txt",
         "Hugging Face: mlfoundations/refinedweb_banned_domains_curated",
@@ -188,10 +188,19 @@ const ELSEWHERE: [(&str, &str); 5] = [
         "Hugging Face: mlfoundations/fasttext-oh-eli5, openhermes_reddit_eli5_vs_rw_v2_bigram_200k_train.bin",
     ),
     ("model.bin", "https://wmtis.s3.eu-west-1.amazonaws.com/quality_prediction_model/model.bin"),
+    ("en.arpa.bin", "https://huggingface.co/edugp/kenlm/tree/main/wikipedia"),
+    ("en.sp.model", "https://huggingface.co/edugp/kenlm/tree/main/wikipedia"),
     ("lid.176.bin", "https://dl.fbaipublicfiles.com/fasttext/supervised-models/lid.176.bin"),
 ];
 
-fn find_files(name: &str, params: &mut Params, files: Files, notes: &mut Vec<String>) {
+/// The models that DCLM's functions take where their configs name none: step, parameter, file.
+const DEFAULTS: [(&str, &str, &str); 3] = [
+    ("classify_fasttext_hq_prob_enricher", "model_filename", "model.bin"),
+    ("ken_lm_perplexity_enricher", "model_filename", "en.arpa.bin"),
+    ("ken_lm_perplexity_enricher", "tokenizer_filename", "en.sp.model"),
+];
+
+fn find_files(name: &str, line: u64, params: &mut Params, files: Files, notes: &mut Vec<String>) {
     for (param, folder) in
         [("banlist_from_fname", ""), ("tlds_filepath", ""), ("model_filename", QUALITY_MODELS)]
     {
@@ -206,6 +215,15 @@ fn find_files(name: &str, params: &mut Params, files: Files, notes: &mut Vec<Str
                 Some(found) => *given = found,
                 None => notes.push(needs(given)),
             }
+        }
+    }
+    for (_, param, file) in DEFAULTS.iter().filter(|(step, ..)| *step == name) {
+        if params.contains_key(*param) {
+            continue;
+        }
+        match files(&format!("{QUALITY_MODELS}{file}")) {
+            Some(found) => _ = params.insert((*param).to_owned(), text_at(line, &found)),
+            None => notes.push(needs(file)),
         }
     }
     let language = name.starts_with("detect_lang_");

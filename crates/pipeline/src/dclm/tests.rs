@@ -229,9 +229,21 @@ fn files_are_found_where_dclm_finds_them() {
             "{entry}"
         );
     }
+    // Models that DCLM takes of itself.
+    let found = |path: &str| Some(format!("/dclm/{path}"));
+    let models = "/dclm/baselines/mappers/enrichers/quality_prediction_enrichment_models";
+    assert_eq!(
+        steps_of(
+            "    - func: ken_lm_perplexity_enricher\n    - func: classify_fasttext_hq_prob_enricher",
+            &found
+        ),
+        json!([
+            {"ken_lm_perplexity_enricher": {"model_filename": format!("{models}/en.arpa.bin"), "tokenizer_filename": format!("{models}/en.sp.model")}},
+            {"classify_fasttext_hq_prob_enricher": {"model_filename": format!("{models}/model.bin")}},
+        ])
+    );
     // The list of top-level domains is built in, with or without a checkout.
     let tlds = "    - {func: url_removal_modifier, tlds_filepath: baselines/mappers/iana_tlds.txt}";
-    let found = |path: &str| Some(format!("/dclm/{path}"));
     assert_eq!(
         steps_of(tlds, &found)[0]["url_removal_modifier"]["tlds_filepath"],
         "baselines/mappers/iana_tlds.txt"
