@@ -51,10 +51,10 @@ impl LineCorrections {
             if count > self.max_words_to_edit {
                 return Some(Cow::Borrowed(line));
             }
-            let line = self.phrases.iter().fold(Cow::Borrowed(line), cut);
-            let left = if matches!(line, Cow::Borrowed(_)) { count } else { python::words(&line).count() };
+            let shorter = self.phrases.iter().fold(Cow::Borrowed(line), cut);
+            let left = if shorter.len() == line.len() { count } else { python::words(&shorter).count() };
             removed += count.saturating_sub(left);
-            (left > 0).then_some(line)
+            (left > 0).then_some(shorter)
         });
         if removed as f64 > self.max_removed_ratio * words as f64 {
             return Corrected::Dropped;
@@ -73,10 +73,7 @@ impl LineCorrections {
 fn cut<'t>(line: Cow<'t, str>, phrases: &LinePhrases) -> Cow<'t, str> {
     match line {
         Cow::Borrowed(line) => phrases.delete(line),
-        Cow::Owned(line) => match phrases.delete(&line) {
-            Cow::Borrowed(_) => Cow::Owned(line),
-            Cow::Owned(shorter) => Cow::Owned(shorter),
-        },
+        Cow::Owned(line) => Cow::Owned(phrases.delete(&line).into_owned()),
     }
 }
 
@@ -140,6 +137,7 @@ mod tests {
         // Of twenty words one may go.
         let words = |count: usize| "word ".repeat(count);
         assert_eq!(corrections().correct(&format!("{}\nHome", words(18))), Corrected::Dropped);
+        assert_eq!(corrections().correct(&format!("{}\nSign-in or stay", words(16))), Corrected::Dropped);
         assert!(matches!(
             corrections().correct(&format!("{}\nHome", words(19))),
             Corrected::Text(Edit::Changed(_))

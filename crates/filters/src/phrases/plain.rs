@@ -76,20 +76,23 @@ impl Plain {
     }
 
     pub(super) fn delete<'t>(&self, line: &'t str, location: Location) -> Cow<'t, str> {
-        let mut out = String::new();
-        let (mut copied, mut from) = (0, 0);
+        let mut out = Cow::Borrowed("");
+        // What is left in one piece is not copied.
+        let mut keep = |piece: &'t str| match &mut out {
+            _ if piece.is_empty() => {}
+            Cow::Borrowed("") => out = Cow::Borrowed(piece),
+            longer => longer.to_mut().push_str(piece),
+        };
+        let (mut kept, mut from) = (0, 0);
         while let Some((start, end)) = self.find(line, from, location) {
-            out.push_str(line.get(copied..start).unwrap_or_default());
-            copied = end;
+            keep(line.get(kept..start).unwrap_or_default());
+            kept = end;
             // An empty match deletes nothing; the search goes on one character further.
             let step = line.get(end..).and_then(|tail| tail.chars().next()).map_or(1, char::len_utf8);
             from = if end > start { end } else { end + step };
         }
-        if copied == 0 && out.is_empty() {
-            return Cow::Borrowed(line);
-        }
-        out.push_str(line.get(copied..).unwrap_or_default());
-        Cow::Owned(out)
+        keep(line.get(kept..).unwrap_or_default());
+        out
     }
 
     /// The byte length of the first phrase that stands at the start of `rest`.
