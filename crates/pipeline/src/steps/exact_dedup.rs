@@ -108,7 +108,9 @@ impl ExactUnits for Contents {
         if let Some(key) = &self.params.selection_key {
             push_rank(&mut rank, doc, key, self.params.selection_normalize);
             if self.params.selection_reverse {
-                rank.iter_mut().for_each(|byte| *byte = !*byte);
+                for byte in &mut rank {
+                    *byte = !*byte;
+                }
             }
         }
         rank.extend_from_slice(doc.id.as_bytes());

@@ -24,8 +24,7 @@ const ELSEWHERE: [&str; 8] = [
 ];
 
 /// Steps that put something in the place of what they find, which may be longer.
-const MAY_GROW: [&str; 3] =
-    ["pii_masking_modifier", "ftfy_modifier", "html_content_extraction_modifier"];
+const MAY_GROW: [&str; 3] = ["pii_masking_modifier", "ftfy_modifier", "html_content_extraction_modifier"];
 
 /// Parameters that the examples of the steps do not have.
 const MORE: &str = r"
@@ -118,8 +117,10 @@ fn any_text_costs_itself_alone() {
         .run(&pages, |(texts, url)| {
             for (name, chain) in chains.borrow_mut().iter_mut() {
                 let forth: Vec<_> = texts.iter().map(|text| walk(chain, &record(text, &url))).collect();
-                for (text, (verdict, out)) in
-                    texts.iter().zip(&forth).flat_map(|(text, ended)| ended.iter().map(move |end| (text, end)))
+                for (text, (verdict, out)) in texts
+                    .iter()
+                    .zip(&forth)
+                    .flat_map(|(text, ended)| ended.iter().map(move |end| (text, end)))
                 {
                     if let Verdict::Broken(reason) = verdict {
                         prop_assert!(!reason.starts_with("panic"), "{}: {} on {:?}", name, reason, text);
