@@ -24,6 +24,7 @@ use crate::steps;
 use indexmap::IndexMap;
 use print::{comment, flow, scalar};
 use pyyaml::{Comment, Loaded};
+use std::fmt::Write as _;
 
 /// Finds a file that DCLM's code would open by a relative path: where it lies, if it is there.
 pub type Files<'a> = &'a dyn Fn(&str) -> Option<String>;
@@ -375,7 +376,7 @@ fn text(name: &str, source: &Source, steps: &[Written], remarks: &Remarks) -> St
     for text in &remarks.head {
         comment(&mut out, "", text);
     }
-    out.push_str(&format!("version: {VERSION}\nname: {}\n", scalar(name)));
+    let _ = writeln!(out, "version: {VERSION}\nname: {}", scalar(name));
     comment(&mut out, "", "As DCLM's code does, its slips included; `fixed` does as it is meant to do.");
     out.push_str("semantics: dclm\n");
     out.push_str(if steps.iter().any(|written| written.step.is_some()) { "steps:\n" } else { "steps: []\n" });
@@ -393,7 +394,7 @@ fn text(name: &str, source: &Source, steps: &[Written], remarks: &Remarks) -> St
     for (_, text) in remarks.others.iter().filter(|(line, _)| *line == u64::MAX) {
         comment(&mut out, "  ", text);
     }
-    out.push_str(&format!("output: {}\n", flow(&output(0))));
+    let _ = writeln!(out, "output: {}", flow(&output(0)));
     out
 }
 

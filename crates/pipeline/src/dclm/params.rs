@@ -101,7 +101,9 @@ impl Wanted {
         match schema.get("type") {
             Some(Value::String(kind)) => self.add_type(kind),
             Some(Value::Array(kinds)) => {
-                kinds.iter().filter_map(Value::as_str).for_each(|kind| self.add_type(kind))
+                for kind in kinds.iter().filter_map(Value::as_str) {
+                    self.add_type(kind);
+                }
             }
             _ => self.other |= schema.get("anyOf").is_none(),
         }
