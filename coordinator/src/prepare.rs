@@ -73,7 +73,7 @@ impl From<PlanError> for PrepareError {
     fn from(error: PlanError) -> Self {
         match error {
             PlanError::Input(error) => error.into(),
-            error => Self::Plan(error),
+            error @ PlanError::SameName { .. } => Self::Plan(error),
         }
     }
 }
