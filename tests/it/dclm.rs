@@ -7,7 +7,7 @@ use std::path::Path;
 use std::process::Output;
 
 /// In DCLM's manner: a list of sources, `func`, Python's booleans, a file of its repository, an aggregate, a commit, a global step.
-const CONFIG: &str = r#"# For tests.
+const CONFIG: &str = r"# For tests.
 - source: other
   steps:
     - func: nothing_of_the_kind
@@ -32,9 +32,9 @@ const CONFIG: &str = r#"# For tests.
     - func: exact_dedup
       content_key: url
       normalize: normalize_url
-"#;
+";
 
-const STEPS: &str = r#"
+const STEPS: &str = r"
 - move_url_modifier
 - url_substring_filter: {banlist_from_fname: CHECKOUT/baselines/mappers/banlists/words.txt, match_substrings: false}
 - newline_removal_modifier: {max_consecutive: 1}
@@ -42,7 +42,7 @@ const STEPS: &str = r#"
 - aggregate: {key: words, type: percentiles}
 - page_length_filter: {length_type: word, min_length: 3}
 - exact_dedup: {content_key: url, normalize: normalize_url}
-"#;
+";
 
 /// A checkout with a config and a list, documents, and the recipe that says what the config does.
 fn folder() -> tempfile::TempDir {
