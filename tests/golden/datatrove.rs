@@ -226,7 +226,7 @@ fn outcome(chain: &mut Chain, text: &str, tell: bool) -> Value {
     if !end.verdict.is_keep() {
         return json!(false);
     }
-    if tell { json!(end.doc.text.as_ref().map(|text| text.as_str())) } else { json!(true) }
+    if tell { json!(end.doc.text.as_ref().map(gristmill_pipeline::Text::as_str)) } else { json!(true) }
 }
 
 fn chain(step: &str, params: &Value) -> Chain {

@@ -29,7 +29,7 @@ fn texts_are_repaired_as_ftfy_does() {
         let chain = chains.entry(row["config"].to_string()).or_insert_with(|| chain(&row["config"]));
         let doc = Document::from_json(&json!({"text": row["text"]}).to_string(), String::new);
         let ended = chain.apply(doc.expect("a record"), &mut Tally::default()).expect("no programs are run");
-        let ours = ended.first().and_then(|end| end.doc.text.as_ref()).map(|text| text.as_str());
+        let ours = ended.first().and_then(|end| end.doc.text.as_ref()).map(gristmill_pipeline::Text::as_str);
         changed += usize::from(row["text"] != row["fixed"]);
         if ours != row["fixed"].as_str() {
             differences.push(format!("{} {}: {ours:?}, ftfy: {}", row["config"], row["text"], row["fixed"]));
