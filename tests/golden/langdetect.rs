@@ -13,14 +13,14 @@ use gristmill_tests::{jsonl, python, shared};
 use serde_json::{Value, json};
 
 /// What the step makes of a text: the field it writes, or that the page is broken.
-fn step(archive: &[u8], params: &str, key: &str, text: &str) -> Value {
+fn step((model, file): (&str, &[u8]), params: &str, key: &str, text: &str) -> Value {
     let list = tree::parse(&format!("- {params}")).expect("YAML");
     let mut complaints = Vec::new();
     let specs = parse_steps(&list, &mut complaints);
     assert_eq!(complaints, []);
     let resource =
-        Resource { bytes: Arc::new(archive.to_vec()), found: "archive".to_owned(), sha256: String::new() };
-    let resources = Resources::new(BTreeMap::from([("langdetect".to_owned(), resource)]));
+        Resource { bytes: Arc::new(file.to_vec()), found: model.to_owned(), sha256: String::new() };
+    let resources = Resources::new(BTreeMap::from([(model.to_owned(), resource)]));
     let mut chain = Chain::new(&specs, Arc::new(resources), 7).expect(params);
     let doc = Document::from_json(&json!({"text": text}).to_string(), || "id".to_owned()).expect("a record");
     let ended = chain.apply(doc, &mut Tally::default()).expect("no programs are run").pop().expect("an end");
@@ -58,28 +58,44 @@ fn languages_are_those_of_langdetect() {
     assert!(told > 3_000 && silent > 10, "{told} texts have languages, {silent} have none");
     eprintln!("{told} texts have langdetect's languages and probabilities, bit for bit; {silent} have none");
 
+    let langdetect = ("langdetect", &archive[..]);
     let page = "detect_lang_whole_page_enricher: {model: langdetect, seed: 3, semantics: ";
     let key = "language_id_whole_page_langdetect";
     let french =
-        step(&archive, &format!("{page}dclm}}"), key, "Où est la gare, s'il vous plaît ?\nMerci bien.");
+        step(langdetect, &format!("{page}dclm}}"), key, "Où est la gare, s'il vous plaît ?\nMerci bien.");
     assert!(french["fr"].as_f64().is_some_and(|sure| sure > 0.99), "{french}");
-    assert_eq!(step(&archive, &format!("{page}dclm}}"), key, " .,"), json!({}));
+    assert_eq!(step(langdetect, &format!("{page}dclm}}"), key, " .,"), json!({}));
     assert_eq!(
-        step(&archive, &format!("{page}dclm}}"), key, "123 45"),
+        step(langdetect, &format!("{page}dclm}}"), key, "123 45"),
         json!("Broken(\"no language can be told\")")
     );
-    assert_eq!(step(&archive, &format!("{page}fixed}}"), key, "123 45"), json!({}));
+    assert_eq!(step(langdetect, &format!("{page}fixed}}"), key, "123 45"), json!({}));
 
     let text =
         "Where is the station, please? Où est la gare, s'il vous plaît ? This is another English sentence.";
     let sentences = "detect_lang_paragraph_enricher: {model: langdetect, tokenizer: rule, semantics: ";
     let key = "language_id_paragraph_langdetect";
-    let found = step(&archive, &format!("{sentences}dclm}}"), key, text);
+    let found = step(langdetect, &format!("{sentences}dclm}}"), key, text);
     assert_eq!(found["en"]["number_of_sentences"], 2, "{found}");
     assert_eq!(found["fr"]["number_of_sentences"], 1, "{found}");
     let digits = format!("{text} 1234. Done.");
-    let broken = step(&archive, &format!("{sentences}dclm}}"), key, &digits);
+    let broken = step(langdetect, &format!("{sentences}dclm}}"), key, &digits);
     assert_eq!(broken, json!("Broken(\"no language can be told\")"));
-    let found = step(&archive, &format!("{sentences}fixed}}"), key, &digits);
+    let found = step(langdetect, &format!("{sentences}fixed}}"), key, &digits);
     assert_eq!(found["fr"]["number_of_sentences"], 1, "{found}");
+}
+
+/// fastText predicts one line at a time, and DCLM's enricher of sentences hands it sentences as they are.
+#[test]
+fn a_line_end_in_a_sentence_breaks_a_page_as_in_dclm() {
+    let Some(model) = shared("data/lid/lid.176.ftz") else { return };
+    let model = std::fs::read(model).expect("a model");
+    let languages = |semantics: &str, text: &str| {
+        let params = "detect_lang_paragraph_enricher: {model: fasttext, tokenizer: nltk, semantics: ";
+        step(("fasttext", &model), &format!("{params}{semantics}}}"), "language_id_paragraph_fasttext", text)
+    };
+    let (one_line, two_lines) = ("This is a line. Here is another.", "This is a line. Here is\nanother.");
+    assert_eq!(languages("dclm", one_line)["en"]["number_of_sentences"], 2);
+    assert_eq!(languages("dclm", two_lines), json!("Broken(\"a sentence with a line end\")"));
+    assert_eq!(languages("fixed", two_lines)["en"]["number_of_sentences"], 2);
 }
