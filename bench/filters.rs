@@ -1,14 +1,15 @@
-//! How fast DCLM-Baseline's heuristics are: the chain from `newline_removal_modifier` on, with language identification, on one core.
+//! How fast DCLM-Baseline's heuristics are: the recipe's chain from `newline_removal_modifier` on, with language identification, on one
+//! core. `chain_speed.py` holds the whole program beside others.
 //!
 //! `cargo bench -p gristmill-pipeline --bench filters -- LID_MODEL TEXTS.jsonl[.zst]` (pin it: `taskset -c 0`). Texts are records with
-//! `text`, such as `gristmill extract` prints. Prints the chain as a whole, alone and with the reading and writing of JSON, and what each
-//! step takes of it.
+//! `text`, such as `gristmill extract` prints. Prints the chain as a whole, alone and with the reading of records and the writing of those
+//! that are kept, and what each step takes of it.
 
 #![allow(clippy::print_stdout, reason = "a benchmark prints its figures")]
 
-use gristmill_pipeline::recipe::{StepSpec, parse_steps_as, tree};
+use gristmill_pipeline::recipe::{Recipe, StepSpec};
 use gristmill_pipeline::resources::{Resource, Resources};
-use gristmill_pipeline::step::{Context, Semantics};
+use gristmill_pipeline::step::Context;
 use gristmill_pipeline::{Built, Chain, Document, MapStep, Tally, Verdict};
 use std::collections::BTreeMap;
 use std::hint::black_box;
@@ -16,29 +17,9 @@ use std::io::Read;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-const STEPS: &str = "
-- newline_removal_modifier: {max_consecutive: 2}
-- detect_lang_whole_page_enricher: {model: fasttext, key_prefix: language_id_whole_page}
-- language_filter: {key: language_id_whole_page_fasttext, keep_languages: [en], threshold: 0.65}
-- page_length_filter: {length_type: word, min_length: 50, max_length: 100000, ignore_punctuation: true}
-- word_length_filter: {min_length: 3, max_length: 10}
-- symbol_ratio_filter: {max_symbol_to_word_ratio: 0.1}
-- bullet_count_filter: {max_bullet_start_ratio: 0.9}
-- ellipsis_count_filter: {max_ellipsis_end_ratio: 0.3}
-- alphabetic_word_ratio_filter: {max_ratio: 0.2}
-- stop_word_filter: {count_unique: false, min_stop_word: 2}
-- massive_web_repetition_filters
-- word_counter_enricher: {key: previous_word_count}
-- uppercase_ratio_line_modifier: {max_ratio: 0.5}
-- numeric_ratio_line_modifier: {max_ratio: 0.999999}
-- counter_line_modifier
-- line_length_modifier: {min_length: 2}
-- substring_line_modifier: {banlist: items in cart, max_length: 10, remove_substring_only: true}
-- substring_line_modifier: {banlist: Read more..., location: suffix, max_length: 10, remove_substring_only: true}
-- substring_line_modifier: {banlist: Sign-in, location: prefix, max_length: 10, remove_substring_only: true}
-- word_removal_ratio_filter: {prev_word_count_key: previous_word_count, max_removed_ratio: 0.05}
-";
-
+const RECIPE: &str = include_str!("../recipes/dclm-baseline.yaml");
+const FIRST: &str = "newline_removal_modifier";
+const LAST: &str = "word_removal_ratio_filter";
 const ROUNDS: u32 = 3;
 
 fn main() {
@@ -55,8 +36,10 @@ fn main() {
         sha256: String::new(),
     };
     let resources = Arc::new(Resources::new(BTreeMap::from([("fasttext".to_owned(), model)])));
-    let specs = parse_steps_as(&tree::parse(STEPS).expect("YAML"), Semantics::Dclm, &mut Vec::new());
-    let mut chain = Chain::new(&specs, Arc::clone(&resources), 0).expect("a chain");
+    let steps = Recipe::parse(RECIPE, &[]).expect("a recipe").steps;
+    let place = |name| steps.iter().position(|spec| spec.def.name == name).expect("a step of that name");
+    let specs = &steps[place(FIRST)..=place(LAST)];
+    let mut chain = Chain::new(specs, Arc::clone(&resources), 0).expect("a chain");
     let bytes: usize = lines.iter().map(|line| line.len()).sum();
     println!("{} documents, {bytes} bytes of JSON", lines.len());
 
@@ -82,7 +65,7 @@ fn main() {
         let rate = |time: Duration| lines.len() as f64 / time.as_secs_f64();
         println!("chain {:.0} docs/s, with JSON {:.0} docs/s, {} kept", rate(alone), rate(whole), tally.kept);
     }
-    each(&lines, &specs, &resources);
+    each(&lines, specs, &resources);
 }
 
 /// What each step takes, timed one by one.
