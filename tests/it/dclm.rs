@@ -1,7 +1,10 @@
 //! DCLM's own configs, run as they are: the same bytes as the recipe that says the same.
 
 use crate::run::published;
-use gristmill_tests::gristmill;
+use gristmill_tests::{gristmill, jsonl, shared};
+use serde_json::{Value, json};
+use sha1::{Digest as _, Sha1};
+use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
 use std::process::Output;
@@ -55,7 +58,7 @@ fn folder() -> tempfile::TempDir {
     fs::write(at("dclm/baselines/mappers/banlists/words.txt"), "casino\n").expect("write");
     let document = |n: usize, url: &str| {
         let text = format!("line {n}\n\n\nof a page");
-        let record = serde_json::json!({"text": text, "metadata": {"WARC-Target-URI": url}});
+        let record = json!({"text": text, "metadata": {"WARC-Target-URI": url}});
         format!("{record}\n")
     };
     let documents: String = (0..40)
@@ -114,8 +117,8 @@ fn a_config_a_converted_config_and_the_recipe_give_the_same_bytes() {
 }
 
 /// All that is published, but for what names the folder.
-fn files(output: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
-    let mut files = std::collections::BTreeMap::new();
+fn files(output: &Path) -> BTreeMap<String, Vec<u8>> {
+    let mut files = BTreeMap::new();
     let mut folders = vec![output.to_owned()];
     while let Some(folder) = folders.pop() {
         for entry in fs::read_dir(&folder).expect("folder") {
@@ -129,6 +132,77 @@ fn files(output: &Path) -> std::collections::BTreeMap<String, Vec<u8>> {
         }
     }
     files
+}
+
+/// The chain of DCLM-Baseline as a config, over the documents that DCLM's own code was run on.
+#[test]
+fn a_config_leaves_what_dclm_leaves() {
+    let wanted = [
+        "golden/ops.json",
+        "golden/docs.jsonl.zst",
+        "golden/chain.jsonl.zst",
+        "data/urls/banned-words",
+        "data/lid",
+    ];
+    let Some([operators, documents, chain, lists, models]) =
+        wanted.map(shared).into_iter().collect::<Option<Vec<_>>>().and_then(|found| found.try_into().ok())
+    else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("folder");
+    let at = |name: &str| folder.path().join(name);
+    fs::create_dir_all(at("dclm/configs")).expect("folder");
+    fs::create_dir_all(at("dclm/baselines/mappers/banlists")).expect("folder");
+    for list in fs::read_dir(lists).expect("lists") {
+        let path = list.expect("list").path();
+        let name = path.file_name().expect("name").to_string_lossy().into_owned();
+        if let Some(name) = name.strip_prefix("dclm-") {
+            fs::copy(&path, at("dclm/baselines/mappers/banlists").join(name)).expect("copy");
+        }
+    }
+    // Operators of the chain have labels that begin with two digits.
+    let operators: BTreeMap<String, Value> =
+        serde_json::from_slice(&fs::read(operators).expect("read")).expect("JSON");
+    let steps: String = operators
+        .iter()
+        .filter(|(label, _)| label.find('.') == Some(2))
+        .map(|(_, step)| format!("  - {step}\n"))
+        .collect();
+    fs::write(at("dclm/configs/chain.yaml"), format!("- source: cc\n  steps:\n{steps}")).expect("write");
+    let documents: String = jsonl(&documents)
+        .into_iter()
+        .map(|mut doc| {
+            doc["metadata"] = json!({"WARC-Target-URI": doc["url"]});
+            format!("{doc}\n")
+        })
+        .collect();
+    fs::write(at("docs.jsonl"), documents).expect("write");
+    let models = models.to_str().expect("text");
+    done(
+        folder.path(),
+        &[
+            "run",
+            "--dclm",
+            "dclm/configs/chain.yaml",
+            "--quiet",
+            "--input",
+            "docs.jsonl",
+            "--output",
+            "out",
+            "--models",
+            models,
+        ],
+    );
+
+    let sha1 = |text: &Value| hex::encode(Sha1::digest(text.as_str().expect("text")));
+    let left = jsonl(&at("out/processed_data/docs_processed.jsonl.zst"));
+    let left: Vec<Value> =
+        left.iter().map(|doc| json!([doc["id"], sha1(&doc["text"]), doc["previous_word_count"]])).collect();
+    let expected = jsonl(&chain).into_iter().filter(|doc| doc["dropped_by"].is_null());
+    let expected: Vec<Value> =
+        expected.map(|doc| json!([doc["id"], doc["text_sha1"], doc["previous_word_count"]])).collect();
+    assert!(expected.len() > 300);
+    assert_eq!(left, expected);
 }
 
 #[test]
@@ -244,7 +318,7 @@ fn functions_of_ones_own_run_as_in_dclm() {
     );
     let published = published(&folder.join("own"));
     let (_, data) = published.iter().find(|(name, _)| name.ends_with(".jsonl")).expect("data");
-    let kept: Vec<serde_json::Value> = data
+    let kept: Vec<Value> = data
         .split(|b| *b == b'\n')
         .filter(|line| !line.is_empty())
         .map(|line| serde_json::from_slice(line).expect("JSON"))
@@ -252,6 +326,6 @@ fn functions_of_ones_own_run_as_in_dclm() {
     let kept: Vec<&str> =
         kept.iter().filter(|doc| doc["seen"] == true).filter_map(|doc| doc["text"].as_str()).collect();
     assert_eq!(kept, ["one", "two", "good", "three"]);
-    let manifest: serde_json::Value = serde_json::from_slice(&published["manifest.json"]).expect("JSON");
+    let manifest: Value = serde_json::from_slice(&published["manifest.json"]).expect("JSON");
     assert_eq!(manifest["documents"]["dropped"]["external: error"], 1, "{}", manifest["documents"]);
 }

@@ -36,6 +36,19 @@ fn param(out: &mut String, name: &str, value: &Tree) {
         let _ = writeln!(out, "{line}");
         return;
     };
+    if list.iter().any(|entry| matches!(&entry.node, Node::String(text) if is_block(text))) {
+        let _ = writeln!(out, "      {}:", scalar(name));
+        for entry in list {
+            match &entry.node {
+                Node::String(text) if is_block(text) => {
+                    let lines = text.lines().map(|line| format!("          {line}\n"));
+                    let _ = write!(out, "        - |\n{}", lines.collect::<String>());
+                }
+                _ => _ = writeln!(out, "        - {}", flow(entry)),
+            }
+        }
+        return;
+    }
     let mut line = format!("      {}: [", scalar(name));
     for (place, entry) in list.iter().enumerate() {
         let entry = format!("{}{}", flow(entry), if place + 1 < list.len() { "," } else { "]" });
@@ -122,6 +135,13 @@ fn quoted(text: &str) -> String {
     out
 }
 
+/// Whether a text can stand as it is, line by line.
+fn is_block(text: &str) -> bool {
+    let plain = text.chars().all(|c| c == '\n' || c == ' ' || c.is_ascii_graphic());
+    let lines = text.lines().count() > 1 && text.lines().all(|line| !line.trim().is_empty());
+    plain && lines && text.ends_with('\n') && !text.starts_with(' ')
+}
+
 /// What YAML does not count among the characters that print.
 fn is_private(c: char) -> bool {
     matches!(c, '\u{fffe}' | '\u{ffff}')
@@ -173,6 +193,18 @@ mod tests {
     }
 
     #[test]
+    fn programs_stand_line_by_line() {
+        let program = format!("for x in y:\n    print({})\n", "x".repeat(WIDTH));
+        let command = serde_json::json!({"a": {"command": ["python3", "-c", program]}}).to_string();
+        let command = tree::parse(&command).expect("YAML");
+        let mut out = String::new();
+        step(&mut out, &command);
+        let expected = "  - a:\n      command:\n        - python3\n        - \"-c\"\n        - |\n          for x in y:\n              print(";
+        assert!(out.starts_with(expected), "{out}");
+        assert_eq!(tree::parse(&out).expect("YAML").to_value(), serde_json::json!([command.to_value()]));
+    }
+
+    #[test]
     fn a_comment_stays_one() {
         let mut out = String::new();
         comment(&mut out, "  ", "a\nb: 1\r\u{85}c ");
@@ -182,6 +214,7 @@ mod tests {
     fn values() -> impl Strategy<Value = Node> {
         let text = prop_oneof![
             "[-a-z0-9:.,'\"#&*!|>?%@~ _/=+{}\\[\\]]{0,12}",
+            "([-a-z:# ]{0,40}\n){1,4}",
             any::<String>(),
             prop::sample::select(vec![
                 "null", "Yes", "1e3", "~", "<<", "0x1", ".inf", "- a", "a #b", "\u{feff}", "\u{85}"
