@@ -59,10 +59,10 @@ fn tally(tally: Option<&v1::Tally>) -> Value {
     json!({
         "seen": tally.seen,
         "kept": tally.kept,
-        "made": tally.made,
         "dropped": sorted(&tally.dropped),
         "broken": sorted(&tally.broken),
         "skipped": sorted(&tally.skipped),
+        "made": tally.made,
     })
 }
 
