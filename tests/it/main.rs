@@ -4,6 +4,7 @@ mod api;
 mod client;
 mod cluster;
 mod dclm;
+mod dedup;
 mod hostile;
 mod plan;
 mod poison;

@@ -9,7 +9,7 @@ use std::fs;
 use std::path::Path;
 
 /// Files of records: the n-th has so many, each with what `record` makes of the two numbers.
-fn corpus(folder: &Path, sizes: &[u64], record: impl Fn(u64, u64) -> Value) {
+pub(crate) fn corpus(folder: &Path, sizes: &[u64], record: impl Fn(u64, u64) -> Value) {
     fs::create_dir_all(folder.join("in")).expect("folder");
     for (file, size) in (0..).zip(sizes) {
         let lines: String = (0..*size).map(|number| format!("{}\n", record(file, number))).collect();
@@ -17,7 +17,7 @@ fn corpus(folder: &Path, sizes: &[u64], record: impl Fn(u64, u64) -> Value) {
     }
 }
 
-fn recipe(folder: &Path, steps: &str, more: &str) {
+pub(crate) fn recipe(folder: &Path, steps: &str, more: &str) {
     let recipe = format!(
         "name: test\ninput: [in/]\nsteps:\n{steps}tasks: {{size: 64KiB, buckets: 4}}\noutput: {{path: out{more}}}\n"
     );
@@ -25,7 +25,7 @@ fn recipe(folder: &Path, steps: &str, more: &str) {
 }
 
 /// The records of a dataset, by the files that its manifest lists.
-fn rows(output: &Path) -> Vec<Value> {
+pub(crate) fn rows(output: &Path) -> Vec<Value> {
     let manifest: Value =
         serde_json::from_slice(&fs::read(output.join("manifest.json")).expect("a manifest")).expect("JSON");
     let mut rows = Vec::new();

@@ -3,13 +3,11 @@
 //! Global deduplication of lines needs nothing of its own: a shard's pieces are numbered through all its documents in
 //! stored order, and that number takes the ordinal's place in key files, buckets and drop lists. The pass that filters
 //! counts the pieces again in the same way ([`Pieces::each`]) and leaves out those that the drop list names
-//! ([`Pieces::remove`]). With the record id and the piece's place in the document as note ([`rank`]) the survivor is the
+//! ([`Pieces::without`]). With the record id and the piece's place in the document as note ([`rank`]) the survivor is the
 //! first occurrence in the document with the smallest record id.
 //!
 //! The practice is CCNet's (arXiv 1911.00359: paragraphs, hashed after [`ccnet`](crate::exact::ccnet) normalisation)
 //! and RefinedWeb's and C4's (lines, or spans of them).
-
-use std::borrow::Cow;
 
 use crate::exact::{self, Normalizer};
 
@@ -57,38 +55,12 @@ impl Pieces {
         count
     }
 
-    /// `text` without the pieces for whose number `dropped` says yes (the first piece has number `first`), and how many
-    /// pieces it had and lost. The pieces that stay are joined by one separator.
-    pub fn remove<'a, E>(
-        &self,
-        text: &'a str,
-        first: u32,
-        mut dropped: impl FnMut(u32) -> Result<bool, E>,
-    ) -> Result<Removed<'a>, E> {
-        let mut kept: Vec<&str> = Vec::new();
-        let (mut pieces, mut removed) = (0, 0);
-        for piece in text.split(self.separator()) {
-            if dropped(first.wrapping_add(pieces))? {
-                removed += 1;
-            } else {
-                kept.push(piece);
-            }
-            pieces += 1;
-        }
-        let text = if removed == 0 { Cow::Borrowed(text) } else { Cow::Owned(kept.join(self.separator())) };
-        Ok(Removed { text, pieces, removed })
+    /// `text` without the pieces for whose place `gone` says yes. The pieces that stay are joined by one separator.
+    pub fn without(&self, text: &str, gone: impl Fn(u32) -> bool) -> String {
+        let kept = (0..).zip(text.split(self.separator())).filter(|(place, _)| !gone(*place));
+        let kept: Vec<&str> = kept.map(|(_, piece)| piece).collect();
+        kept.join(self.separator())
     }
-}
-
-/// What [`Pieces::remove`] leaves.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Removed<'a> {
-    /// What is left; perhaps nothing.
-    pub text: Cow<'a, str>,
-    /// Pieces there were.
-    pub pieces: u32,
-    /// Pieces taken out.
-    pub removed: u32,
 }
 
 /// Writes a piece's note: the record id of its document and its place there.
@@ -129,17 +101,15 @@ mod tests {
     #[test]
     fn dropped_pieces_go_with_one_separator() {
         for (piece, text, gone, expected) in [
-            (Piece::Line, "a\nb\nc", vec![11], "a\nc"),
-            (Piece::Line, "a\nb\nc", vec![10, 12], "b"),
-            (Piece::Line, "a\n\nc", vec![10], "\nc"),
-            (Piece::Line, "a", vec![10], ""),
+            (Piece::Line, "a\nb\nc", vec![1], "a\nc"),
+            (Piece::Line, "a\nb\nc", vec![0, 2], "b"),
+            (Piece::Line, "a\n\nc", vec![0], "\nc"),
+            (Piece::Line, "a", vec![0], ""),
             (Piece::Line, "a\nb", vec![], "a\nb"),
-            (Piece::Paragraph, "a\nb\n\nc\n\nd", vec![11], "a\nb\n\nd"),
+            (Piece::Paragraph, "a\nb\n\nc\n\nd", vec![1], "a\nb\n\nd"),
         ] {
             let pieces = Pieces { piece, ..Pieces::default() };
-            let left =
-                pieces.remove(text, 10, |number| Ok::<_, ()>(gone.contains(&number))).expect("no errors");
-            assert_eq!((&*left.text, left.removed as usize), (expected, gone.len()), "{text:?}");
+            assert_eq!(pieces.without(text, |place| gone.contains(&place)), expected, "{text:?}");
         }
     }
 

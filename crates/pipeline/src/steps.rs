@@ -88,10 +88,13 @@ steps! {
     aggregate::Aggregate,
     // Global deduplication
     exact_dedup::ExactDedup,
+    paragraph_dedup::ParagraphDedup,
+    line_dedup::LineDedup,
     minhash_dedup::MinhashDedup,
 }
 
 mod fault_injection;
+mod pieces;
 pub mod shared;
 
 /// The step of a name.

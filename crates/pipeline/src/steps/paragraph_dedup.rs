@@ -1,0 +1,27 @@
+//! `paragraph_dedup`
+
+use super::pieces::{self, Params};
+use crate::step::{Context, Kind};
+use crate::{BuildError, Built, Step};
+use gristmill_dedup::pieces::Piece;
+
+pub struct ParagraphDedup;
+
+/// Paragraphs of an ordinary page of extracted text.
+const PARAGRAPHS: u32 = 12;
+
+impl Step for ParagraphDedup {
+    const NAME: &'static str = "paragraph_dedup";
+    const DOC: &'static str = "Keeps one of all equal paragraphs of the corpus.\n\n\
+        Paragraphs are what stands between blank lines. They are compared by 128 bits of xxh3, after `normalize`, within a document and over the \
+        whole corpus. Of equal paragraphs the first of the document with the smallest record id stays; the others are taken out. A document is \
+        dropped if nothing is left of it. What CCNet calls a paragraph is a line: see `line_dedup`.";
+    const ORIGIN: &'static str = "CCNet, arXiv 1911.00359, facebookresearch/cc_net, cc_net/dedup.py";
+    const EXAMPLE: &'static str = "{min_chars: 20}";
+    const KIND: Kind = Kind::Barrier;
+    type Params = Params;
+
+    fn build(params: &Params, cx: &Context) -> Result<Built, BuildError> {
+        Ok(pieces::build(*params, Piece::Paragraph, PARAGRAPHS, cx))
+    }
+}
