@@ -25,7 +25,7 @@ fn pieces_are_deduplicated(step: &str, separator: &str) {
     };
     let sizes = [150, 170, 0, 90];
     let document = |file: u64, number: u64| {
-        let pieces: Vec<String> = (0..1 + number % 20).map(|at| piece(file, number, at)).collect();
+        let pieces: Vec<String> = (0..=number % 20).map(|at| piece(file, number, at)).collect();
         json!({"id": format!("{file}-{number}"), "text": pieces.join(separator)})
     };
     corpus(folder, &sizes, document);
@@ -35,7 +35,7 @@ fn pieces_are_deduplicated(step: &str, separator: &str) {
     let mut all: Vec<(String, Vec<String>)> = Vec::new();
     for (file, size) in (0..).zip(sizes) {
         for number in 0..size {
-            let pieces = (0..1 + number % 20).map(|at| piece(file, number, at)).collect();
+            let pieces = (0..=number % 20).map(|at| piece(file, number, at)).collect();
             all.push((format!("{file}-{number}"), pieces));
         }
     }
