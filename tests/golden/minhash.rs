@@ -118,6 +118,13 @@ fn labels(edges: &[(u64, u64)]) -> Vec<(u64, u64)> {
         out.push(row);
         labels.advance().expect("memory");
     }
+    let scratch = || Ok(Cursor::new(Vec::new()));
+    let (mut on_disk, _) = components::by_rounds(&mut Rows::new(edges.to_vec()), 0, scratch).expect("memory");
+    for label in &out {
+        assert_eq!(on_disk.row().as_ref(), Some(label), "both ways label alike");
+        on_disk.advance().expect("memory");
+    }
+    assert_eq!(on_disk.row(), None);
     out
 }
 
@@ -139,7 +146,7 @@ fn verify(texts: &[String], params: &Params, pairs: Vec<(u64, u64)>) -> Vec<(u64
         }
     };
     let mut sorter = Sorter::<u64, Noted, _, _>::new(1 << 20, || Ok(Cursor::new(Vec::new())));
-    verify::attach(&mut Rows::new(pairs), set_of(), &mut sorter).expect("sound");
+    verify::attach(&mut Rows::new(pairs), set_of(), |b, a, set| sorter.push(b, a, set)).expect("sound");
     let mut verified = Vec::new();
     let mut attached = sorter.finish().expect("memory");
     verify::compare(&mut attached, set_of(), Measure::Jaccard, 0.8, |a, b, _| {

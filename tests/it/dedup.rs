@@ -2,14 +2,15 @@
 
 use crate::run::{must_run, published};
 use crate::steps::{corpus, recipe, rows};
+use gristmill_tests::{jsonl, shared};
 use serde_json::json;
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The same bytes with one lane and with three, which is also what is published in `one`.
 fn run_both(folder: &Path) {
-    must_run(folder, &["--lanes", "1", "--output", "one"]);
-    must_run(folder, &["--lanes", "3", "--output", "three"]);
+    must_run(folder, &["--lanes", "1", "--output", "one", "--overwrite"]);
+    must_run(folder, &["--lanes", "3", "--output", "three", "--overwrite"]);
     assert_eq!(published(&folder.join("one")), published(&folder.join("three")));
 }
 
@@ -79,4 +80,134 @@ fn equal_lines_of_the_corpus_stay_once() {
 #[test]
 fn equal_paragraphs_of_the_corpus_stay_once() {
     pieces_are_deduplicated("paragraph_dedup", "\n\n");
+}
+
+/// Joins places into components and gives each its members.
+fn components(count: usize, joined: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
+    let mut label: Vec<usize> = (0..count).collect();
+    for a in 0..count {
+        for b in 0..a {
+            let (keep, go) = (label[a].min(label[b]), label[a].max(label[b]));
+            if keep != go && joined(b, a) {
+                label.iter_mut().filter(|label| **label == go).for_each(|label| *label = keep);
+            }
+        }
+    }
+    let mut members: BTreeMap<usize, Vec<usize>> = BTreeMap::new();
+    for (place, label) in label.into_iter().enumerate() {
+        members.entry(label).or_default().push(place);
+    }
+    members.into_values().collect()
+}
+
+/// What two texts share of their runs of five words: (shared, of both, of the smaller one).
+fn overlap(left: &str, right: &str) -> (f64, f64, f64) {
+    let shingles = |text: &str| -> BTreeSet<String> {
+        let words: Vec<&str> = text.split(' ').collect();
+        words.windows(5).map(|window| window.join(" ")).collect()
+    };
+    let (left, right) = (shingles(left), shingles(right));
+    let shared = left.intersection(&right).count() as f64;
+    let smaller = left.len().min(right.len()) as f64;
+    (shared, (left.len() + right.len()) as f64 - shared, smaller)
+}
+
+/// Texts that are alike to every degree: each is a run of words of one of ten sources, at a place that drifts on, some
+/// shorter, some with a word exchanged. Some are copies.
+fn alike(file: u64, number: u64) -> String {
+    let at = file * 131 + number;
+    let (source, start) = (at % 10, at * at % 240 / 4);
+    let word = |place: u64| format!("words{}", (source * 7919 + place * place * 31 + place * 17) % 9973);
+    let mut words: Vec<String> = (start..start + 60 + at % 3 - at % 4 * 9).map(word).collect();
+    if at.is_multiple_of(7) {
+        words[20] = format!("other{at}");
+    }
+    words.join(" ")
+}
+
+#[test]
+fn what_meets_is_joined_only_if_it_is_similar() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    let sizes = [130, 90, 0, 110];
+    let id = |file: u64, number: u64| format!("{}-{file}", (number * 37 + file) % 211);
+    corpus(folder, &sizes, |file, number| json!({"id": id(file, number), "text": alike(file, number)}));
+    let all: Vec<(String, String)> = (0..)
+        .zip(sizes)
+        .flat_map(|(file, size)| (0..size).map(move |number| (file, number)))
+        .map(|(file, number)| (id(file, number), alike(file, number)))
+        .collect();
+    let overlaps: Vec<Vec<(f64, f64, f64)>> =
+        all.iter().map(|a| all.iter().map(|b| overlap(&a.1, &b.1)).collect()).collect();
+    let mut sizes_kept = BTreeSet::new();
+    // So many bands of two rows that whatever is similar meets, and a good deal that is not.
+    for (verify, threshold) in [("jaccard", 0.8), ("jaccard", 0.65), ("containment", 0.8), ("none", 0.0)] {
+        let compared = if verify == "none" { String::new() } else { format!(", threshold: {threshold}") };
+        recipe(folder, &format!("- minhash_dedup: {{bands: 60, rows: 2, verify: {verify}{compared}}}\n"), "");
+        run_both(folder);
+        let kept = rows(&folder.join("one"));
+        // Other tasks make other files of the same documents.
+        for (lanes, size, buckets) in [("2", "64KiB", "16"), ("8", "64MiB", "1"), ("2", "120KiB", "2")] {
+            let (size, buckets) = (format!("tasks.size={size}"), format!("tasks.buckets={buckets}"));
+            let args =
+                ["--lanes", lanes, "--set", &size, "--set", &buckets, "--output", "other", "--overwrite"];
+            must_run(folder, &args);
+            assert_eq!(rows(&folder.join("other")), kept, "{verify} {size} {buckets}");
+        }
+        sizes_kept.insert(kept.len());
+        if verify == "none" {
+            continue;
+        }
+        let similar = |a: usize, b: usize| {
+            let (shared, both, smaller) = overlaps[a][b];
+            shared >= threshold * if verify == "jaccard" { both } else { smaller }
+        };
+        let mut expected: Vec<&str> = components(all.len(), similar)
+            .iter()
+            .filter_map(|members| members.iter().map(|place| all[*place].0.as_str()).min())
+            .collect();
+        let mut got: Vec<&str> = kept.iter().map(|row| row["id"].as_str().expect("an id")).collect();
+        expected.sort_unstable();
+        got.sort_unstable();
+        assert_eq!(got, expected, "{verify} at {threshold}");
+    }
+    assert_eq!(sizes_kept.len(), 4, "every way keeps others: {sizes_kept:?}");
+}
+
+#[test]
+fn of_real_texts_no_pair_below_the_threshold_is_joined() {
+    let (Some(documents), Some(pairs)) =
+        (shared("data/dedup/docs.jsonl.zst"), shared("data/dedup/pairs.jsonl.zst"))
+    else {
+        return;
+    };
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    std::fs::create_dir(folder.join("in")).expect("folder");
+    std::fs::copy(&documents, folder.join("in/docs.jsonl.zst")).expect("copy");
+    let documents = jsonl(&documents);
+    let ids: Vec<&str> = documents.iter().map(|row| row["id"].as_str().expect("an id")).collect();
+    let place: BTreeMap<&str, usize> = ids.iter().enumerate().map(|(at, id)| (*id, at)).collect();
+    let joined: BTreeSet<(usize, usize)> = jsonl(&pairs)
+        .iter()
+        .filter(|pair| pair["jaccard"].as_f64() >= Some(0.8))
+        .map(|pair| {
+            let at = |key: &str| place[pair[key].as_str().expect("an id")];
+            (at("a").min(at("b")), at("a").max(at("b")))
+        })
+        .collect();
+    let truth = components(ids.len(), |a, b| joined.contains(&(a, b)));
+    for preset in ["dclm", "fineweb", "olmo"] {
+        recipe(folder, &format!("- minhash_dedup: {{preset: {preset}, threshold: 0.8}}\n"), "");
+        run_both(folder);
+        let kept = rows(&folder.join("one"));
+        let kept: BTreeSet<&str> = kept.iter().map(|row| row["id"].as_str().expect("an id")).collect();
+        for members in &truth {
+            let first = members.iter().map(|place| ids[*place]).min().expect("a member");
+            assert!(kept.contains(first), "{preset}: {first} went for a document that is not similar");
+        }
+        // What the bands miss splits a component now and then.
+        assert!(kept.len() - truth.len() <= 3, "{preset}: {} kept, {} in truth", kept.len(), truth.len());
+        assert!(kept.len() < ids.len() / 2);
+    }
 }

@@ -90,7 +90,10 @@ fn a_plan_says_what_a_run_would_do_and_writes_nothing() {
     .div_ceil(64 << 10);
     assert!(large > 1);
     let map = ("map", large + 1);
-    assert_eq!(stages, [map, ("bucket", 4), ("components", 1), map, ("bucket", 4), ("components", 1), map]);
+    // What is compared is cut by tasks of the pass, of which there are more than four here.
+    let exact = [map, ("bucket", 4), ("components", 1)];
+    let near = [map, ("bucket", 4), ("attach", 4), ("compare", 4), ("components", 1)];
+    assert_eq!(stages, [&exact[..], &near, &[map]].concat());
     let keys: Vec<&String> = planned["estimate"].as_object().expect("estimates").keys().collect();
     assert_eq!(keys, ["documents", "memory_bytes", "disk_bytes"]);
 

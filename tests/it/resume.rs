@@ -200,5 +200,5 @@ fn what_was_observed_and_what_waits_for_a_program_is_not_lost() {
 fn passes_between_dedups_go_on_where_they_were() {
     let slow = format!("- fault_injection: {{sleep_ms: {SLEEP_MS}}}\n");
     let steps = format!("{slow}- exact_dedup\n- minhash_dedup: {{preset: fineweb}}\n{slow}");
-    check(&steps, "jsonl.zst", &[0, 6]);
+    check(&steps, "jsonl.zst", &[0, 8]);
 }

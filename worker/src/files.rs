@@ -11,6 +11,8 @@ use std::sync::Arc;
 
 /// A file being written under the attempt's own key.
 pub(crate) type Out = BlockingWriter;
+/// One that is hashed as it is written.
+pub(crate) type HashedOut = HashingWriter<Out>;
 
 impl Attempt {
     /// Where the attempt's file `name` lies, below the job.
@@ -24,7 +26,7 @@ impl Attempt {
     }
 
     /// Begins a file that is hashed as it is written.
-    pub(crate) fn create_hashed(&self, path: &str) -> HashingWriter<Out> {
+    pub(crate) fn create_hashed(&self, path: &str) -> HashedOut {
         HashingWriter::new(self.create(path))
     }
 
@@ -61,7 +63,7 @@ impl Attempt {
 }
 
 /// Finishes a hashed file.
-pub(crate) fn finish(out: HashingWriter<Out>, path: String, rows: u64) -> Result<FileEntry, TaskError> {
+pub(crate) fn finish(out: HashedOut, path: String, rows: u64) -> Result<FileEntry, TaskError> {
     let (out, written) = out.into_parts();
     out.finish()?;
     Ok(entry(path, rows, written))

@@ -5,17 +5,23 @@ mod bucket;
 mod components;
 mod map;
 mod merge;
+mod signed;
+mod verify;
 
 pub(crate) use map::add_poison;
 
 use crate::external::Processes;
+use crate::files::{self, HashedOut};
 use crate::hand::{Hand, Order};
 use crate::{OpenJob, TaskError};
-use gristmill_job::{Place, Poison, Slice, TaskRecord, pages, tasks_of_page};
+use gristmill_dedup::Error;
+use gristmill_dedup::keyfile::Summary;
+use gristmill_job::{FileRole, Place, Poison, Slice, TaskRecord, pages, tasks_of_page};
 use gristmill_pipeline::Chain;
 use gristmill_pipeline::stage::{MapStage, Stage};
 use gristmill_pipeline::step::{Barrier, Built, Context, Programs};
 use serde::{Deserialize, Serialize};
+use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -61,8 +67,17 @@ pub(crate) fn run(attempt: &Attempt) -> Result<TaskRecord, TaskError> {
         Stage::Map(stage) => map::run(attempt, stage),
         Stage::Aggregate => aggregate::run(attempt),
         Stage::Bucket { barrier } => bucket::run(attempt, *barrier, planned.tasks),
+        Stage::Attach { .. } => verify::attach(attempt, planned.tasks),
+        Stage::Compare { barrier } => verify::compare(attempt, *barrier, planned.tasks),
         Stage::Components { barrier } => components::run(attempt, *barrier),
     }
+}
+
+/// Lets an error of ours through a function that knows only its own.
+fn keep(slot: &mut Option<TaskError>, error: TaskError) -> Error {
+    let message = error.to_string();
+    *slot = Some(error);
+    Error::Invalid(message)
 }
 
 impl Attempt {
@@ -99,6 +114,11 @@ impl Attempt {
         Ok((stage, tasks))
     }
 
+    /// How many tasks signed.
+    fn shards(&self) -> Result<u32, TaskError> {
+        u32::try_from(self.signing_stage()?.1).map_err(|_| TaskError::fatal("more than 2^32 tasks"))
+    }
+
     /// The number of this task's documents among all of its pass.
     fn shard(&self) -> Result<u32, TaskError> {
         u32::try_from(self.task).map_err(|_| TaskError::fatal("more than 2^32 tasks"))
@@ -110,10 +130,23 @@ impl Attempt {
             task: self.task,
             attempt: self.name.clone(),
             tally: gristmill_pipeline::Tally::default(),
-            files: std::collections::BTreeMap::new(),
+            files: BTreeMap::new(),
             problems: Vec::new(),
             aggregates: Vec::new(),
         }
+    }
+
+    /// Writes the one file that the task leaves.
+    fn leave(
+        &self,
+        role: FileRole,
+        write: impl FnOnce(&mut HashedOut) -> Result<Summary, Error>,
+    ) -> Result<TaskRecord, TaskError> {
+        let path = self.path("rows");
+        let mut out = self.create_hashed(&path);
+        let summary = write(&mut out)?;
+        let file = files::finish(out, path, summary.entries)?;
+        Ok(TaskRecord { files: BTreeMap::from([(role, vec![file])]), ..self.record() })
     }
 
     /// The record of a task that this one builds on.

@@ -68,8 +68,6 @@ const TEXT_BYTES_PER_DOCUMENT: u64 = 3_500;
 const TEXT_SHARE_OF_WARC: f64 = 0.13;
 /// Of text after zstd -1, in the files that passes exchange.
 const ZSTD_SHARE: f64 = 0.45;
-/// A row of a key file.
-const KEY_BYTES: u64 = 9;
 /// What a lane holds: read-ahead, a page of the limit's size and its tree, two sorts, output in flight.
 const LANE_MEMORY: u64 = 160 << 20;
 /// The program itself.
@@ -91,20 +89,18 @@ impl Needs {
         }
         let models: u64 = prepared.plan.resources.values().map(|r| r.bytes).sum();
         let cx = Context { resources: &prepared.resources, seed: recipe.head.seed };
-        let keys = recipe.steps.iter().filter_map(|spec| match spec.parsed.build(&cx) {
-            Ok(Built::Barrier(barrier)) => Some(u64::from(barrier.keys_per_document)),
+        let met = recipe.steps.iter().filter_map(|spec| match spec.parsed.build(&cx) {
+            Ok(Built::Barrier(barrier)) => Some(barrier.bytes_per_document),
             _ => None,
         });
-        let keys_per_document = keys.max().unwrap_or(0);
+        let bytes_per_document = met.max().unwrap_or(0);
         let exchanged =
             if recipe.steps.iter().any(|s| s.is_barrier()) { (text as f64 * ZSTD_SHARE) as u64 } else { 0 };
         Self {
             documents,
             memory: BASE_MEMORY + models + LANE_MEMORY * lanes as u64,
-            // Documents and keys of one dedup, and the dataset itself.
-            disk: exchanged
-                + documents * keys_per_document * KEY_BYTES * 2
-                + (text as f64 * ZSTD_SHARE) as u64,
+            // Documents and what one dedup keeps of them, and the dataset itself.
+            disk: exchanged + documents * bytes_per_document + (text as f64 * ZSTD_SHARE) as u64,
         }
     }
 }

@@ -102,7 +102,7 @@ impl From<&Planned> for v1::PlanJobResponse {
         let Planned { plan, recipe } = planned;
         let steps = |stage: &Stage| match stage {
             Stage::Map(map) => recipe.steps.get(map.steps.clone()).unwrap_or_default(),
-            Stage::Aggregate | Stage::Bucket { .. } | Stage::Components { .. } => &[],
+            _ => &[],
         };
         let stages = plan.stages.iter().enumerate().map(|(number, stage)| v1::PlannedStage {
             number: number as u32,

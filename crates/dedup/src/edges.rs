@@ -45,7 +45,7 @@ pub fn write_sorted<S: Stream<Key = u64>>(rows: &mut S, out: impl Write) -> Resu
         blocks.push(from, to, &[])?;
         rows.advance()?;
     }
-    rowfile::finish(&FORMAT, blocks)
+    Ok(rowfile::finish(&FORMAT, blocks)?.0)
 }
 
 /// The edges of a file in order.

@@ -4,7 +4,7 @@
 //!
 //! ```text
 //! blocks (see block.rs), a new one at each of the 1,024 key ranges' borders
-//! 1,024 × u32   bytes of blocks in each key range
+//! 1,024 × u40   bytes of blocks in each key range
 //! u64 entries | u64 bytes of blocks | u64 xxh3 of the blocks | u32 key bits | u32 1 if rows have notes
 //! u64 xxh3 of the footer up to here | u32 version | 4 bytes zero | 8 bytes magic
 //! ```
@@ -12,7 +12,7 @@
 //! The footer has a fixed length, [`FOOTER_BYTES`], so the last bytes of an object are one ranged read. In the
 //! file of one task rows hold ordinals (places of documents in the task's stored output); the reader adds the
 //! task's shard and yields nodes ([`node`]). A file merged from several tasks' files ([`merge_into`]) holds
-//! nodes, and is read as shard 0.
+//! nodes, and so does one of pairs of documents ([`Writer::push_node`], [`Spread`]); those are read as shard 0.
 //!
 //! Anything that is not as written is [`Error::Corrupt`] with file and offset: a missing or short file, a
 //! flipped bit, blocks in the wrong place, rows out of order.
@@ -28,10 +28,12 @@ use crate::sort::{Notes, Scratch, Sorter};
 use crate::stream::{Key, Merge, Stream};
 
 const MAGIC: &[u8; 8] = b"gmkeys\r\n";
-const VERSION: u32 = 1;
+const VERSION: u32 = 2;
 const TAIL: usize = 64;
+/// Bytes of a key range's size.
+const SIZE: usize = 5;
 /// Length of the footer: read this many bytes from the end of the file, then call [`Footer::parse`].
-pub const FOOTER_BYTES: usize = 4 * RANGES + TAIL;
+pub const FOOTER_BYTES: usize = SIZE * RANGES + TAIL;
 
 /// A document: the number of its shard in the job (upper 32 bits) and its ordinal there.
 #[must_use]
@@ -43,6 +45,62 @@ pub fn node(shard: u32, ordinal: u32) -> u64 {
 #[must_use]
 pub fn shard_and_ordinal(node: u64) -> (u32, u32) {
     ((node >> 32) as u32, node as u32)
+}
+
+/// Nodes as keys: moved up so far that key ranges are runs of shards.
+#[derive(Clone, Copy, Debug)]
+pub struct Spread {
+    zeros: u32,
+}
+
+impl Spread {
+    /// For the nodes of so many shards.
+    #[must_use]
+    pub fn over(shards: u32) -> Self {
+        Self { zeros: shards.saturating_sub(1).leading_zeros() }
+    }
+
+    /// The key of a node.
+    #[must_use]
+    pub fn key(self, node: u64) -> u64 {
+        node << self.zeros
+    }
+
+    /// The node of a key.
+    #[must_use]
+    pub fn node(self, key: u64) -> u64 {
+        key >> self.zeros
+    }
+
+    /// Rows whose keys are spread nodes, as rows whose keys are nodes.
+    pub fn nodes<S: Stream<Key = u64>>(self, rows: S) -> SpreadRows<S> {
+        SpreadRows { rows, spread: self }
+    }
+}
+
+/// Rows by node: [`Spread::nodes`].
+pub struct SpreadRows<S> {
+    rows: S,
+    spread: Spread,
+}
+
+impl<S: Stream<Key = u64>> Stream for SpreadRows<S> {
+    type Key = u64;
+
+    #[inline]
+    fn row(&self) -> Option<(u64, u64)> {
+        self.rows.row().map(|(key, node)| (self.spread.node(key), node))
+    }
+
+    #[inline]
+    fn note(&self) -> &[u8] {
+        self.rows.note()
+    }
+
+    #[inline]
+    fn advance(&mut self) -> Result<(), Error> {
+        self.rows.advance()
+    }
 }
 
 /// Gathers a task's keys within a memory budget and writes its key file.
@@ -74,6 +132,12 @@ impl<K: Key, N: Notes, S: Scratch, F: FnMut() -> io::Result<S>> Writer<K, N, S, 
         self.sorter.push(key, u64::from(ordinal), note)
     }
 
+    /// Adds one key of a whole node: read the file as shard 0.
+    #[inline]
+    pub fn push_node(&mut self, key: K, node: u64, note: &[u8]) -> Result<(), Error> {
+        self.sorter.push(key, node, note)
+    }
+
     /// Sorts and writes the file. An empty file is a footer.
     pub fn finish(self, out: impl Write) -> Result<Summary, Error> {
         let mut sorted = self.sorter.finish()?;
@@ -97,12 +161,14 @@ pub fn write_sorted<S: Stream>(rows: &mut S, notes: bool, out: impl Write) -> Re
     let done = blocks.into_inner()?;
     let mut footer = Vec::with_capacity(FOOTER_BYTES);
     for (range, &size) in done.sizes.iter().enumerate() {
-        let size = u32::try_from(size).map_err(|_| {
-            Error::Invalid(format!(
-                "key range {range} holds {size} bytes, more than 4 GiB: use smaller tasks"
-            ))
-        })?;
-        footer.extend_from_slice(&size.to_le_bytes());
+        let bytes = size.to_le_bytes();
+        let (low, high) = bytes.split_at(SIZE);
+        if high.iter().any(|byte| *byte != 0) {
+            return Err(Error::Invalid(format!(
+                "key range {range} holds {size} bytes, more than 1 TiB: use smaller tasks"
+            )));
+        }
+        footer.extend_from_slice(low);
     }
     footer.extend_from_slice(&done.entries.to_le_bytes());
     footer.extend_from_slice(&done.bytes.to_le_bytes());
@@ -147,7 +213,7 @@ impl<K: Key> Footer<K> {
                 bytes.len()
             )));
         };
-        let (sizes, tail) = bytes.split_at(4 * RANGES);
+        let (sizes, tail) = bytes.split_at(SIZE * RANGES);
         if tail.last_chunk::<8>() != Some(MAGIC) {
             return Err(corrupt("it does not end like a key file"));
         }
@@ -159,7 +225,7 @@ impl<K: Key> Footer<K> {
                 small(40)
             )));
         }
-        if xxh3_64(&bytes[..4 * RANGES + 32]) != number(32) {
+        if xxh3_64(&bytes[..SIZE * RANGES + 32]) != number(32) {
             return Err(corrupt("the footer's checksum does not match"));
         }
         if small(24) != K::BITS {
@@ -168,8 +234,8 @@ impl<K: Key> Footer<K> {
         let mut offsets = Vec::with_capacity(RANGES + 1);
         let mut offset = 0;
         offsets.push(0);
-        for size in sizes.chunks_exact(4) {
-            offset += u64::from(block::le_u32(size, 0));
+        for size in sizes.chunks_exact(SIZE) {
+            offset += size.iter().rev().fold(0, |sum, byte| sum << 8 | u64::from(*byte));
             offsets.push(offset);
         }
         if offset != number(8) {
@@ -313,6 +379,39 @@ mod tests {
             many.advance().expect("sound");
         }
         assert_eq!(one.row(), None);
+    }
+
+    #[test]
+    fn spread_nodes_are_read_by_runs_of_shards() {
+        for (shards, buckets) in [(1, 1), (2, 2), (3, 4), (4, 4), (5, 8), (5, 2), (700, 1024), (u32::MAX, 4)]
+        {
+            let spread = Spread::over(shards);
+            let at = |part: u64| (u64::from(shards - 1) * part / 7) as u32;
+            let mut pairs: Vec<(u64, u64)> =
+                (0..8).map(|part| (node(at(part), 5), node(at(7 - part), u32::MAX))).collect();
+            let mut writer = Writer::<u64, Plain, _, _>::new(0, || Ok(Cursor::new(Vec::new())));
+            for &(a, b) in &pairs {
+                writer.push_node(spread.key(a), b, &[]).expect("memory");
+            }
+            let mut bytes = Vec::new();
+            writer.finish(&mut bytes).expect("memory");
+            let footer = Footer::<u64>::parse("pairs", &bytes[bytes.len() - FOOTER_BYTES..]).expect("sound");
+            let mut got = Vec::new();
+            for bucket in 0..buckets {
+                let (offset, length) = footer.byte_range(bucket, buckets);
+                let part = &bytes[offset as usize..(offset + length) as usize];
+                let mut rows = spread.nodes(footer.bucket(bucket, buckets, 0, part).expect("sound"));
+                while let Some(row) = rows.row() {
+                    let width = u64::from(shards).next_power_of_two() / buckets as u64;
+                    assert_eq!((row.0 >> 32) / width.max(1), bucket as u64, "{shards} shards");
+                    got.push(row);
+                    rows.advance().expect("sound");
+                }
+            }
+            pairs.sort_unstable();
+            pairs.dedup();
+            assert_eq!(got, pairs, "{shards} shards");
+        }
     }
 
     #[test]

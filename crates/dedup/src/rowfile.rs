@@ -31,7 +31,7 @@ pub(crate) fn blocks<W: Write>(format: &Format, out: W) -> block::Writer<W> {
 }
 
 /// Writes the footer after the blocks.
-pub(crate) fn finish<W: Write>(format: &Format, blocks: block::Writer<W>) -> Result<Summary, Error> {
+pub(crate) fn finish<W: Write>(format: &Format, blocks: block::Writer<W>) -> Result<(Summary, W), Error> {
     let done = blocks.into_inner()?;
     let mut footer = Vec::with_capacity(FOOTER_BYTES);
     footer.extend_from_slice(&done.entries.to_le_bytes());
@@ -43,7 +43,7 @@ pub(crate) fn finish<W: Write>(format: &Format, blocks: block::Writer<W>) -> Res
     let mut out = done.out;
     out.write_all(&footer)?;
     out.flush()?;
-    Ok(Summary { entries: done.entries, bytes: done.bytes + FOOTER_BYTES as u64 })
+    Ok((Summary { entries: done.entries, bytes: done.bytes + FOOTER_BYTES as u64 }, out))
 }
 
 /// The rows of a file.

@@ -222,8 +222,8 @@ impl<W: Write> Writer<W> {
         self.blocks.push(u64::from(ordinal), u64::from(self.set.shift), &self.bytes)
     }
 
-    /// Ends the file.
-    pub fn finish(self) -> Result<Summary, Error> {
+    /// Ends the file, and gives back what it was written to.
+    pub fn finish(self) -> Result<(Summary, W), Error> {
         rowfile::finish(&FORMAT, self.blocks)
     }
 }

@@ -27,19 +27,15 @@ pub struct Counts {
     pub joined: u64,
 }
 
-/// First half: gives every pair `(a, b)` of `pairs`, sorted, the set of `a`, and pushes it into `sorter` under `b`.
+/// First half: gives every pair `(a, b)` of `pairs`, sorted, the set of `a`, and calls `emit(b, a, set)`. What it emits is to
+/// be sorted for [`compare`].
 ///
 /// `set_of` writes a node's coded set ([`Sets::seek`](crate::sets::Sets::seek)) and is asked in ascending order, once per node.
-pub fn attach<P, S, F>(
+pub fn attach<P: Stream<Key = u64>>(
     pairs: &mut P,
     mut set_of: impl FnMut(u64, &mut Vec<u8>) -> Result<(), Error>,
-    sorter: &mut Sorter<u64, Noted, S, F>,
-) -> Result<(), Error>
-where
-    P: Stream<Key = u64>,
-    S: Scratch,
-    F: FnMut() -> io::Result<S>,
-{
+    mut emit: impl FnMut(u64, u64, &[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
     let mut current = None;
     let mut set = Vec::new();
     while let Some((a, b)) = pairs.row() {
@@ -48,13 +44,13 @@ where
             set_of(a, &mut set)?;
             current = Some(a);
         }
-        sorter.push(b, a, &set)?;
+        emit(b, a, &set)?;
         pairs.advance()?;
     }
     Ok(())
 }
 
-/// Second half: compares what [`attach`] sorted, and calls `emit(a, b, similarity)` for pairs at or above `threshold`.
+/// Second half: compares what [`attach`] emitted, and calls `emit(a, b, similarity)` for pairs at or above `threshold`.
 ///
 /// `rows` are `(b, a)` with the coded set of `a`; `set_of` is asked for `b`s in ascending order, once per node.
 pub fn compare<R: Stream<Key = u64>>(
@@ -163,8 +159,8 @@ mod tests {
             (Measure::Jaccard, 0.6, 2),
             (Measure::Containment, 0.8, 2),
         ] {
-            let mut sorter = Sorter::new(0, || Ok(Cursor::new(Vec::new())));
-            attach(&mut Rows::new(pairs.clone()), coded, &mut sorter).expect("memory");
+            let mut sorter = Sorter::<u64, Noted, _, _>::new(0, || Ok(Cursor::new(Vec::new())));
+            attach(&mut Rows::new(pairs.clone()), coded, |b, a, set| sorter.push(b, a, set)).expect("memory");
             let mut got = Vec::new();
             let counts =
                 compare(&mut sorter.finish().expect("memory"), coded, measure, threshold, |a, b, _| {

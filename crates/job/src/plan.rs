@@ -126,6 +126,10 @@ pub fn plan(
             let tasks = match stage {
                 Stage::Map(_) => map_tasks,
                 Stage::Bucket { .. } => buckets,
+                // Their ranges are runs of shards: the tasks of a pass.
+                Stage::Attach { .. } | Stage::Compare { .. } => {
+                    buckets.min(map_tasks.max(1).next_power_of_two())
+                }
                 Stage::Aggregate | Stage::Components { .. } => 1,
             };
             PlannedStage { stage, tasks }

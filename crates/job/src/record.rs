@@ -56,7 +56,13 @@ pub enum FileRole {
     Identities,
     /// Keys for a global dedup, sorted.
     Keys,
-    /// Pairs of documents that share a key, or documents to drop.
+    /// What those documents consist of, to compare those that share a key.
+    Sets,
+    /// Pairs of documents that share a key, sorted for those who compare them.
+    Pairs,
+    /// The same the other way round, each with what the first document consists of.
+    Attached,
+    /// Pairs of documents to be joined, or documents to drop.
     Edges,
     /// Documents to drop, shard by shard.
     Drops,

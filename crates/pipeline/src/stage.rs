@@ -16,7 +16,11 @@ pub enum Stage {
     Aggregate,
     /// Finds, in one range of keys, the documents that share a key.
     Bucket { barrier: usize },
-    /// Joins what the buckets found and lists what goes, shard by shard.
+    /// Gives every pair of documents that meet what the first of them consists of.
+    Attach { barrier: usize },
+    /// Compares that with what the second consists of, and leaves the pairs that are similar.
+    Compare { barrier: usize },
+    /// Joins what is left of the pairs and lists what goes, shard by shard.
     Components { barrier: usize },
 }
 
@@ -50,6 +54,10 @@ pub fn cut(steps: &[Arc<StepSpec>]) -> Vec<Stage> {
         if spec.is_barrier() {
             pass(&mut stages, after, start..index, Some(index));
             stages.push(Stage::Bucket { barrier: index });
+            if spec.parsed.verifies() {
+                stages.push(Stage::Attach { barrier: index });
+                stages.push(Stage::Compare { barrier: index });
+            }
             stages.push(Stage::Components { barrier: index });
             after = Some(index);
             start = index + 1;
@@ -71,6 +79,8 @@ impl Stage {
             },
             Self::Aggregate => "aggregate".to_owned(),
             Self::Bucket { barrier } => format!("{} buckets", name(*barrier)),
+            Self::Attach { barrier } => format!("{} pairs", name(*barrier)),
+            Self::Compare { barrier } => format!("{} verification", name(*barrier)),
             Self::Components { barrier } => format!("{} components", name(*barrier)),
         }
     }

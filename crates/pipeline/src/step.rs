@@ -6,6 +6,7 @@
 
 use crate::resources::{Blob, Resources, Wanted};
 use crate::{Document, Fields, Verdict};
+use gristmill_dedup::sets::Measure;
 use gristmill_filters::Text;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
@@ -39,6 +40,11 @@ pub trait Step: 'static {
     /// The models and lists that these parameters name.
     fn resources(_params: &Self::Params) -> Vec<Wanted> {
         Vec::new()
+    }
+
+    /// Of a barrier: whether documents that meet are compared before they are joined. It takes stages of its own.
+    fn verifies(_params: &Self::Params) -> bool {
+        false
     }
 
     /// The step at work: called once for each lane, since what comes out may keep buffers of its own.
@@ -157,8 +163,8 @@ pub struct Barrier {
     pub signer: Signer,
     /// Why the documents that go are dropped.
     pub reason: &'static str,
-    /// Keys a document has at most, for estimates of memory and disk.
-    pub keys_per_document: u32,
+    /// What is stored for an ordinary document while documents meet, for estimates.
+    pub bytes_per_document: u64,
     /// Components with more members are left alone, and counted.
     pub max_component: Option<usize>,
 }
@@ -167,12 +173,29 @@ pub struct Barrier {
 pub enum Signer {
     /// One key at most for each unit: all units that share it are the same, and the one of the lowest rank stays.
     Exact(Exact),
-    /// Many keys, written into the list: any shared key joins two documents, and what is joined is joined through
-    /// others, too.
-    Fuzzy(SignFuzzy),
+    /// Many keys: documents that share one are joined, if they are similar, and what is joined is joined through others, too.
+    Fuzzy(Fuzzy),
 }
 
-pub type SignFuzzy = Box<dyn FnMut(&Document, &mut Vec<u64>) + Send>;
+pub struct Fuzzy {
+    pub signer: Box<dyn FuzzySigner>,
+    /// How similar documents that share a key must be to be joined. None: any that share one are.
+    pub verify: Option<Similarity>,
+}
+
+pub trait FuzzySigner: Send {
+    /// Writes the document's keys into the list, which is empty. A document without any meets no other.
+    fn keys(&mut self, doc: &Document, keys: &mut Vec<u64>);
+    /// What the document signed last consists of: hashes, sorted, each once.
+    fn set(&mut self) -> &[u64];
+}
+
+/// A bound on what two documents share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Similarity {
+    pub measure: Measure,
+    pub threshold: f64,
+}
 
 /// A document cut into units that are deduplicated exactly: the document itself, or its lines, or the members of a list.
 pub trait ExactUnits: Send {
@@ -286,6 +309,7 @@ pub struct ParamError {
 /// A step with its parameters, checked.
 pub trait Parsed: Send + Sync {
     fn resources(&self) -> Vec<Wanted>;
+    fn verifies(&self) -> bool;
     fn build(&self, cx: &Context) -> Result<Built, BuildError>;
 }
 
@@ -294,6 +318,10 @@ struct Typed<S: Step>(S::Params);
 impl<S: Step> Parsed for Typed<S> {
     fn resources(&self) -> Vec<Wanted> {
         S::resources(&self.0)
+    }
+
+    fn verifies(&self) -> bool {
+        S::verifies(&self.0)
     }
 
     fn build(&self, cx: &Context) -> Result<Built, BuildError> {

@@ -71,7 +71,7 @@ impl<'a> Values<'a> {
     /// Calls `take` with every number, in ascending order.
     fn each_number(&self, mut take: impl FnMut(f64)) -> Result<(), TaskError> {
         let file = |record: &TaskRecord| self.file(record, false);
-        let sources = Sources { stage: self.pass, file, notes: false, range: 0, ranges: 1 };
+        let sources = Sources { stage: self.pass, file, notes: false, nodes: false, range: 0, ranges: 1 };
         let mut rows = merge::<u64>(self.attempt, &sources)?;
         while let Some((ordered, _)) = rows.row() {
             take(number(ordered));
@@ -83,7 +83,7 @@ impl<'a> Values<'a> {
     /// Calls `take` with every text, and how often it occurs.
     fn each_text(&self, mut take: impl FnMut(&str, u64)) -> Result<(), TaskError> {
         let file = |record: &TaskRecord| self.file(record, true);
-        let sources = Sources { stage: self.pass, file, notes: true, range: 0, ranges: 1 };
+        let sources = Sources { stage: self.pass, file, notes: true, nodes: false, range: 0, ranges: 1 };
         let mut rows = merge::<u128>(self.attempt, &sources)?;
         let mut text = Vec::new();
         while rows.row().is_some() {

@@ -2,50 +2,55 @@
 //!
 //! Memory does not depend on how many documents share a key.
 
-use super::merge::{Sources, merge};
+use super::merge::{Run, Sources, merge};
 use super::{Attempt, SORT_MEMORY};
-use crate::{TaskError, files};
-use gristmill_dedup::stream::Key;
+use crate::TaskError;
+use gristmill_dedup::keyfile::{self, Spread};
+use gristmill_dedup::sort::Plain;
+use gristmill_dedup::stream::{Key, Merge};
 use gristmill_dedup::{bucket, edges};
 use gristmill_job::{FileRole, TaskRecord};
 use gristmill_pipeline::step::Signer;
-use std::collections::BTreeMap;
+
+/// Of so many documents that share a key all pairs are compared; of more, each with the first and the one before it.
+const ALL_PAIRS_UP_TO: usize = 32;
 
 pub(super) fn run(attempt: &Attempt, barrier: usize, buckets: u64) -> Result<TaskRecord, TaskError> {
     match attempt.barrier(barrier)?.signer {
-        Signer::Exact(_) => write_edges::<u128>(attempt, buckets, Shape::Survivors),
-        Signer::Fuzzy(_) => write_edges::<u64>(attempt, buckets, Shape::Edges),
+        // The rank is the note, by which a survivor is known: with one key a unit there is nothing left to join.
+        Signer::Exact(_) => {
+            let mut writer = edges::Writer::new(SORT_MEMORY, attempt.scratch());
+            let mut rows = rows::<u128>(attempt, buckets, true)?;
+            bucket::edges(&mut rows, |survivor, other| writer.push(other, survivor))?;
+            attempt.leave(FileRole::Edges, |out| writer.finish(out))
+        }
+        Signer::Fuzzy(fuzzy) if fuzzy.verify.is_none() => {
+            let mut writer = edges::Writer::new(SORT_MEMORY, attempt.scratch());
+            let mut rows = rows::<u64>(attempt, buckets, false)?;
+            bucket::edges(&mut rows, |first, other| writer.push(first, other))?;
+            attempt.leave(FileRole::Edges, |out| writer.finish(out))
+        }
+        Signer::Fuzzy(_) => {
+            let spread = Spread::over(attempt.shards()?);
+            let mut writer = keyfile::Writer::<u64, Plain, _, _>::new(SORT_MEMORY, attempt.scratch());
+            let mut rows = rows::<u64>(attempt, buckets, false)?;
+            bucket::candidates(&mut rows, ALL_PAIRS_UP_TO, |a, b| writer.push_node(spread.key(a), b, &[]))?;
+            attempt.leave(FileRole::Pairs, |out| writer.finish(out))
+        }
     }
 }
 
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Shape {
-    /// Pairs (unit to drop, its survivor): with one key a unit there is nothing left to join.
-    Survivors,
-    /// Pairs of documents that share a key.
-    Edges,
-}
-
-fn write_edges<K: Key>(attempt: &Attempt, buckets: u64, shape: Shape) -> Result<TaskRecord, TaskError> {
-    let mut rows = merge::<K>(
+/// The rows of the task's range of keys.
+fn rows<K: Key>(attempt: &Attempt, buckets: u64, notes: bool) -> Result<Merge<Run<K>>, TaskError> {
+    merge::<K>(
         attempt,
         &Sources {
             stage: attempt.signing_stage()?.0,
             file: |record: &TaskRecord| record.files.get(&FileRole::Keys)?.first().cloned(),
-            // The rank, by which a survivor is known.
-            notes: shape == Shape::Survivors,
+            notes,
+            nodes: false,
             range: attempt.task as usize,
             ranges: buckets as usize,
         },
-    )?;
-    let path = attempt.path("edges");
-    let mut out = attempt.create_hashed(&path);
-    let mut writer = edges::Writer::new(SORT_MEMORY, attempt.scratch());
-    bucket::edges(&mut rows, |first, other| match shape {
-        Shape::Survivors => writer.push(other, first),
-        Shape::Edges => writer.push(first, other),
-    })?;
-    let summary = writer.finish(&mut out)?;
-    let file = files::finish(out, path, summary.entries)?;
-    Ok(TaskRecord { files: BTreeMap::from([(FileRole::Edges, vec![file])]), ..attempt.record() })
+    )
 }

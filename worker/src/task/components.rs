@@ -1,18 +1,19 @@
 //! From the documents that meet to the documents that go: joins pairs into components, chooses the survivor of each,
 //! and writes one drop list over all shards.
 
-use super::{Attempt, SORT_MEMORY};
+use super::signed::Signed;
+use super::{Attempt, SORT_MEMORY, keep};
 use crate::identities::IdentityReader;
 use crate::ranged::RangedReader;
 use crate::{TaskError, files};
+use gristmill_dedup::components;
 use gristmill_dedup::droplist;
 use gristmill_dedup::edges::Edges;
 use gristmill_dedup::keyfile::shard_and_ordinal;
 use gristmill_dedup::sort::{Plain, Sorter};
 use gristmill_dedup::stream::{Merge, Stream};
 use gristmill_dedup::survivor::{self, Limits, Policy};
-use gristmill_dedup::{Error, components};
-use gristmill_job::{FileEntry, FileRole, PAGE_TASKS, TaskRecord};
+use gristmill_job::{FileEntry, FileRole, TaskRecord};
 use gristmill_pipeline::step::Signer;
 use std::collections::BTreeMap;
 use std::io::Read;
@@ -22,8 +23,7 @@ const MEMORY: u64 = 128 << 20;
 
 pub(super) fn run(attempt: &Attempt, barrier: usize) -> Result<TaskRecord, TaskError> {
     let files = edge_files(attempt)?;
-    let (_, shards) = attempt.signing_stage()?;
-    let shards = u32::try_from(shards).map_err(|_| TaskError::fatal("more than 2^32 tasks"))?;
+    let shards = attempt.shards()?;
     let path = attempt.path("drops");
     let mut out = attempt.create_hashed(&path);
     let mut drops = droplist::Writer::new(&mut out, 0, shards);
@@ -54,12 +54,12 @@ pub(super) fn run(attempt: &Attempt, barrier: usize) -> Result<TaskRecord, TaskE
 }
 
 fn edge_files(attempt: &Attempt) -> Result<Vec<FileEntry>, TaskError> {
-    let buckets = attempt.stage - 1;
     let mut files = Vec::new();
-    for record in attempt.records(buckets) {
+    for record in attempt.records(attempt.stage - 1) {
         let mut record = record?;
         let edges = record.files.remove(&FileRole::Edges);
-        files.extend(edges.ok_or_else(|| TaskError::fatal(format!("bucket {} left no edges", record.task)))?);
+        let none = || TaskError::fatal(format!("task {} of the stage before left no pairs", record.task));
+        files.extend(edges.ok_or_else(none)?);
     }
     Ok(files)
 }
@@ -92,7 +92,7 @@ fn choose<L: Stream<Key = u64>>(
     max_component: Option<usize>,
     drops: &mut droplist::Writer<impl std::io::Write>,
 ) -> Result<(), TaskError> {
-    let mut identities = Identities { attempt, page: None, open: None };
+    let mut identities = Identities { signed: Signed::of(attempt), open: None };
     let mut failed = None;
     let mut sorter = Sorter::<u64, Plain, _, _>::new(SORT_MEMORY, attempt.scratch());
     let chosen = survivor::choose(
@@ -120,43 +120,22 @@ fn choose<L: Stream<Key = u64>>(
     write_all(attempt, &mut sorter.finish()?, drops)
 }
 
-/// Lets an error of ours through a function that knows only its own.
-fn keep(slot: &mut Option<TaskError>, error: TaskError) -> Error {
-    let message = error.to_string();
-    *slot = Some(error);
-    Error::Invalid(message)
-}
-
 /// The identities of documents, asked for in node order: one shard's list is open at a time.
 struct Identities<'a> {
-    attempt: &'a Attempt,
-    page: Option<(u64, Vec<TaskRecord>)>,
+    signed: Signed<'a>,
     open: Option<(u32, IdentityReader<Box<dyn Read + Send>>)>,
 }
 
 impl Identities<'_> {
     fn of(&mut self, node: u64) -> Result<&[u8], TaskError> {
         let (shard, ordinal) = shard_and_ordinal(node);
-        if self.open.as_ref().is_none_or(|(open, _)| *open != shard) {
-            let record = self.record(u64::from(shard))?;
-            let file = record.files.get(&FileRole::Identities).and_then(|files| files.first());
-            let file = file.ok_or_else(|| TaskError::fatal(format!("task {shard} left no identities")))?;
-            self.open = Some((shard, IdentityReader::new(self.attempt.read(file))?));
-        }
-        match &mut self.open {
-            Some((_, reader)) => Ok(reader.at(ordinal)?),
-            None => Err(TaskError::fatal("no identities are open")),
-        }
-    }
-
-    fn record(&mut self, task: u64) -> Result<TaskRecord, TaskError> {
-        let number = task / PAGE_TASKS;
-        let page = match self.page.take().filter(|(present, _)| *present == number) {
-            Some((_, page)) => page,
-            None => self.attempt.page(self.attempt.signing_stage()?.0, number)?,
+        let open = match self.open.take().filter(|(open, _)| *open == shard) {
+            Some(open) => open,
+            None => {
+                let file = self.signed.file(shard, FileRole::Identities)?;
+                (shard, IdentityReader::new(self.signed.attempt.read(&file))?)
+            }
         };
-        let record = page.get((task % PAGE_TASKS) as usize).cloned();
-        self.page = Some((number, page));
-        record.ok_or_else(|| TaskError::fatal(format!("there is no task {task} in the stage that signed")))
+        Ok(self.open.insert(open).1.at(ordinal)?)
     }
 }

@@ -26,6 +26,8 @@ pub(super) struct Sources<F> {
     pub(super) file: F,
     /// Whether their rows have notes.
     pub(super) notes: bool,
+    /// Whether their rows hold nodes; else they hold ordinals of the task's own documents.
+    pub(super) nodes: bool,
     /// One of so many ranges of keys.
     pub(super) range: usize,
     pub(super) ranges: usize,
@@ -43,7 +45,8 @@ pub(super) fn merge<K: Key>(
         attempt.check_stopped()?;
         let record = record?;
         let task = record.task;
-        let shard = u32::try_from(task).map_err(|_| TaskError::fatal("more than 2^32 tasks"))?;
+        let shard = if sources.nodes { Ok(0) } else { u32::try_from(task) };
+        let shard = shard.map_err(|_| TaskError::fatal("more than 2^32 tasks"))?;
         let file = (sources.file)(&record).ok_or_else(|| {
             TaskError::fatal(format!("task {task} of stage {} left no such file", sources.stage))
         })?;

@@ -1,5 +1,6 @@
 //! `exact_dedup`
 
+use super::shared::EXACT_KEY_BYTES;
 use crate::step::{Context, ExactUnits, Kind, Needs};
 use crate::{Barrier, BuildError, Built, Document, Field, Signer, Step, Verdict};
 use gristmill_dedup::exact::{self, Normalizer};
@@ -86,7 +87,7 @@ impl Step for ExactDedup {
         Ok(Built::Barrier(Barrier {
             signer: Signer::Exact(Box::new(Contents { params: params.clone(), seed: cx.seed })),
             reason: DUPLICATE,
-            keys_per_document: 1,
+            bytes_per_document: EXACT_KEY_BYTES,
             max_component: None,
         }))
     }

@@ -1,8 +1,9 @@
 //! `minhash_dedup`
 
-use crate::step::{Context, Kind};
-use crate::{Barrier, BuildError, Built, Signer, Step};
+use crate::step::{Context, Fuzzy, FuzzySigner, Kind, Similarity};
+use crate::{Barrier, BuildError, Built, Document, Signer, Step};
 use gristmill_dedup::minhash::{self, PRESETS};
+use gristmill_dedup::sets::Measure;
 use gristmill_dedup::shingle;
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -14,7 +15,7 @@ pub struct MinhashDedup;
 pub struct Params {
     /// Bands and rows as published: `dclm` 93×15, `refinedweb` 450×20, `fineweb` 14×8, `olmo` 26×11.
     preset: Option<Preset>,
-    /// Bands: each gives a key, and one shared key joins two documents. Overrides the preset.
+    /// Bands: each gives a key, and two documents that share one are compared. Overrides the preset.
     bands: Option<usize>,
     /// Rows of a band: the more, the more alike two documents must be. Overrides the preset.
     rows: Option<usize>,
@@ -23,6 +24,12 @@ pub struct Params {
     /// What a unit is: `words` (runs of letters, digits and `_`, lower-cased), `uax29` (words by Unicode's rules)
     /// or `chars`.
     unit: Unit,
+    /// How documents that share a key are compared before they are joined: `jaccard` (what they share, of all that they
+    /// have), `containment` (what they share, of the smaller one), or `none`: they are joined without.
+    verify: Verify,
+    /// The similarity from which they are joined. 0.8 for `dclm`, `refinedweb` and `olmo`, 0.75 for `fineweb`; without a preset it must
+    /// be given.
+    threshold: Option<f64>,
     /// Components with more documents are left alone and counted: so large a one is a template, or a chain of
     /// loose matches, more often than one text.
     max_component: Option<usize>,
@@ -30,7 +37,16 @@ pub struct Params {
 
 impl Default for Params {
     fn default() -> Self {
-        Self { preset: None, bands: None, rows: None, ngram: 5, unit: Unit::Words, max_component: None }
+        Self {
+            preset: None,
+            bands: None,
+            rows: None,
+            ngram: 5,
+            unit: Unit::Words,
+            verify: Verify::Jaccard,
+            threshold: None,
+            max_component: None,
+        }
     }
 }
 
@@ -41,6 +57,14 @@ enum Preset {
     Refinedweb,
     Fineweb,
     Olmo,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Verify {
+    Jaccard,
+    Containment,
+    None,
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
@@ -61,6 +85,14 @@ impl Preset {
         };
         PRESETS.iter().find(|preset| preset.0 == name).map_or((0, 0), |preset| (preset.1, preset.2))
     }
+
+    /// The similarity that the bands were chosen for, as their papers say.
+    fn threshold(self) -> f64 {
+        match self {
+            Self::Dclm | Self::Refinedweb | Self::Olmo => 0.8,
+            Self::Fineweb => 0.75,
+        }
+    }
 }
 
 impl Params {
@@ -78,17 +110,30 @@ impl Params {
             seed,
         }
     }
+
+    fn similarity(&self) -> Option<Similarity> {
+        let measure = match self.verify {
+            Verify::Jaccard => Measure::Jaccard,
+            Verify::Containment => Measure::Containment,
+            Verify::None => return None,
+        };
+        let threshold = self.threshold.or_else(|| self.preset.map(Preset::threshold))?;
+        Some(Similarity { measure, threshold })
+    }
 }
 
 impl Step for MinhashDedup {
     const NAME: &'static str = "minhash_dedup";
     const DOC: &'static str = "Keeps one of all documents of the corpus whose texts are nearly the same.\n\n\
-        Two documents of Jaccard similarity J over their shingles are joined with probability \
-        1 - (1 - J^rows)^bands; what is joined is joined through others, too. Of a component the document with the \
-        smallest record id stays. Texts without a shingle are kept.";
-    const ORIGIN: &'static str = "Broder 1997; DCLM, arXiv 2406.11794 (93×15); RefinedWeb, arXiv 2306.01116 (450×20); \
-        FineWeb, huggingface/datatrove, pipeline/dedup/minhash.py (14×8)";
-    const EXAMPLE: &'static str = "{preset: fineweb, ngram: 5}";
+        Two documents of Jaccard similarity J over their shingles meet with probability 1 - (1 - J^rows)^bands. Those that meet are \
+        compared by their whole sets of shingles (`verify`) and joined if they are as similar as `threshold` says; what is joined is joined \
+        through others, too. Of a component the document with the smallest record id stays. Texts without a shingle are kept.\n\n\
+        DCLM, RefinedWeb, FineWeb and OLMo join whatever meets, as does `verify: none`: at a similarity of 0.6, well below their \
+        thresholds, that is a pair in 25 with 93×15 and a pair in 5 with 14×8. Of more than 32 documents that share a key each is compared with the \
+        first of them and the one before it, not with every other.";
+    const ORIGIN: &'static str = "Broder 1997; DCLM, arXiv 2406.11794 (93×15, 0.8); RefinedWeb, arXiv 2306.01116 (450×20, 0.8); \
+        FineWeb, arXiv 2406.17557, huggingface/datatrove, pipeline/dedup/minhash.py (14×8, 0.75); OLMo, arXiv 2512.13961 (26×11, 0.8)";
+    const EXAMPLE: &'static str = "{preset: fineweb, ngram: 5, verify: jaccard, threshold: 0.75}";
     const KIND: Kind = Kind::Barrier;
     type Params = Params;
 
@@ -98,21 +143,89 @@ impl Step for MinhashDedup {
                 "give a preset (dclm, refinedweb, fineweb, olmo), or bands and rows",
             ));
         }
-        minhash::Signer::new(&params.minhash(0)).map(|_| ()).map_err(|e| BuildError::new(e.to_string()))
+        minhash::Signer::new(&params.minhash(0)).map_err(|e| BuildError::new(e.to_string()))?;
+        let threshold = params.threshold;
+        if params.verify == Verify::None && threshold.is_some() {
+            return Err(BuildError::new("nothing is compared with the threshold: leave out `verify: none`"));
+        }
+        if params.verify != Verify::None && params.similarity().is_none() {
+            return Err(BuildError::new(
+                "give a threshold from which documents are joined, or `verify: none`",
+            ));
+        }
+        if threshold.is_some_and(|threshold| !(threshold > 0.0 && threshold <= 1.0)) {
+            return Err(BuildError::new("threshold is a similarity, above 0 and up to 1"));
+        }
+        Ok(())
     }
 
     fn build(params: &Params, cx: &Context) -> Result<Built, BuildError> {
         let minhash = params.minhash(cx.seed);
-        let mut signer = minhash::Signer::new(&minhash).map_err(|e| BuildError::new(e.to_string()))?;
+        let signer = minhash::Signer::new(&minhash).map_err(|e| BuildError::new(e.to_string()))?;
+        let verify = params.similarity();
+        let sets = if verify.is_some() { SET_BYTES } else { 0 };
         Ok(Built::Barrier(Barrier {
-            signer: Signer::Fuzzy(Box::new(move |doc, keys| {
-                if let Some(text) = &doc.text {
-                    signer.band_keys(text.as_str(), keys);
-                }
-            })),
+            signer: Signer::Fuzzy(Fuzzy { signer: Box::new(Shingles(signer)), verify }),
             reason: "near duplicate",
-            keys_per_document: minhash.bands as u32,
+            bytes_per_document: minhash.bands as u64 * KEY_BYTES + sets,
             max_component: params.max_component,
         }))
+    }
+
+    fn verifies(params: &Params) -> bool {
+        params.verify != Verify::None
+    }
+}
+
+/// A band's key, and the pair that it may be in.
+const KEY_BYTES: u64 = 18;
+/// The set of an ordinary page of 600 words, and as much again for the pair that it may be in.
+const SET_BYTES: u64 = 5000;
+
+struct Shingles(minhash::Signer);
+
+impl FuzzySigner for Shingles {
+    fn keys(&mut self, doc: &Document, keys: &mut Vec<u64>) {
+        if let Some(text) = &doc.text {
+            self.0.band_keys(text.as_str(), keys);
+        }
+    }
+
+    fn set(&mut self) -> &[u64] {
+        self.0.shingle_set()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::steps::find;
+    use serde_json::{Value, json};
+
+    fn parsed(params: &Value) -> Result<bool, String> {
+        let step = find("minhash_dedup").expect("a step");
+        step.parse(params).map(|parsed| parsed.verifies()).map_err(|error| error.message)
+    }
+
+    #[test]
+    fn what_is_compared_needs_a_threshold() {
+        for (params, verifies) in [
+            (json!({"preset": "dclm"}), true),
+            (json!({"preset": "dclm", "verify": "containment", "threshold": 0.9}), true),
+            (json!({"preset": "dclm", "verify": "none"}), false),
+            (json!({"bands": 10, "rows": 5, "threshold": 1.0}), true),
+            (json!({"bands": 10, "rows": 5, "verify": "none"}), false),
+        ] {
+            assert_eq!(parsed(&params), Ok(verifies), "{params}");
+        }
+        for (params, complaint) in [
+            (json!({}), "give a preset"),
+            (json!({"bands": 10, "rows": 5}), "give a threshold"),
+            (json!({"preset": "olmo", "verify": "none", "threshold": 0.8}), "leave out `verify: none`"),
+            (json!({"preset": "olmo", "threshold": 0.0}), "above 0 and up to 1"),
+            (json!({"preset": "olmo", "threshold": 1.1}), "above 0 and up to 1"),
+        ] {
+            let refused = parsed(&params).expect_err("a refusal");
+            assert!(refused.contains(complaint), "{params}: {refused}");
+        }
     }
 }

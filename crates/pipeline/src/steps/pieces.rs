@@ -1,5 +1,6 @@
 //! What `line_dedup` and `paragraph_dedup` have in common: a text's pieces as units of an exact dedup.
 
+use super::shared::EXACT_KEY_BYTES;
 use crate::step::{Context, ExactUnits};
 use crate::{Barrier, Built, Document, Signer, Verdict};
 use gristmill_dedup::exact::Normalizer;
@@ -47,7 +48,7 @@ pub(super) fn build(params: Params, piece: Piece, pieces_per_document: u32, cx: 
     Built::Barrier(Barrier {
         signer: Signer::Exact(Box::new(TextPieces { pieces, rank: Vec::new() })),
         reason: NOTHING_LEFT,
-        keys_per_document: pieces_per_document,
+        bytes_per_document: u64::from(pieces_per_document) * EXACT_KEY_BYTES,
         max_component: None,
     })
 }

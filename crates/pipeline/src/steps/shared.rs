@@ -14,6 +14,9 @@ use serde::Deserialize;
 use serde_json::Value;
 use std::sync::Arc;
 
+/// What an exact dedup stores of a unit: 128 bits and a record id of 47 bytes, and the pair that it may be in.
+pub(super) const EXACT_KEY_BYTES: u64 = 90;
+
 /// One string or a list of them.
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(untagged)]

@@ -5,13 +5,13 @@ use crate::files::{self, Out};
 use crate::frames::FrameWriter;
 use crate::identities::IdentityWriter;
 use crate::task::{Attempt, SORT_MEMORY};
-use gristmill_dedup::keyfile;
 use gristmill_dedup::sort::{Noted, Plain};
+use gristmill_dedup::{keyfile, sets};
 use gristmill_job::{FileEntry, FileRole};
 use gristmill_pipeline::Document;
 use gristmill_pipeline::recipe::{Layout, OutputFormat};
 use gristmill_pipeline::stage::MapStage;
-use gristmill_pipeline::step::{Exact, SignFuzzy, Signer};
+use gristmill_pipeline::step::{Exact, Fuzzy, FuzzySigner, Signer};
 use gristmill_storage::{Carry, Compression, Encoding, HashingWriter, Push, Writer};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -159,12 +159,19 @@ enum Signatures {
         keys: keyfile::Writer<u128, Noted, File, Scratch>,
     },
     Fuzzy {
-        sign: SignFuzzy,
+        signer: Box<dyn FuzzySigner>,
         keys: keyfile::Writer<u64, Plain, File, Scratch>,
         signed: Vec<u64>,
         path: String,
         identities: IdentityWriter<HashingWriter<Out>>,
+        /// Where documents that meet are compared.
+        sets: Option<Sets>,
     },
+}
+
+struct Sets {
+    path: String,
+    writer: sets::Writer<HashingWriter<Out>>,
 }
 
 impl NextPass {
@@ -174,11 +181,15 @@ impl NextPass {
             Signer::Exact(units) => {
                 Signatures::Exact { units, keys: keyfile::Writer::new(SORT_MEMORY, scratch) }
             }
-            Signer::Fuzzy(sign) => {
+            Signer::Fuzzy(Fuzzy { signer, verify }) => {
                 let path = attempt.path("identities.zst");
                 let identities = IdentityWriter::new(attempt.create_hashed(&path))?;
                 let keys = keyfile::Writer::new(SORT_MEMORY, scratch);
-                Signatures::Fuzzy { sign, keys, signed: Vec::new(), path, identities }
+                let sets = verify.map(|_| {
+                    let path = attempt.path("sets");
+                    Sets { writer: sets::Writer::new(attempt.create_hashed(&path)), path }
+                });
+                Signatures::Fuzzy { signer, keys, signed: Vec::new(), path, identities, sets }
             }
         };
         let path = attempt.path("documents.zst");
@@ -202,11 +213,14 @@ impl NextPass {
                 });
                 failed.map_or(Ok(()), Err)?;
             }
-            Signatures::Fuzzy { sign, keys, signed, identities, .. } => {
+            Signatures::Fuzzy { signer, keys, signed, identities, sets, .. } => {
                 signed.clear();
-                sign(doc, signed);
+                signer.keys(doc, signed);
                 for key in signed.iter() {
                     keys.push(*key, first, &[])?;
+                }
+                if let (Some(sets), false) = (sets, signed.is_empty()) {
+                    sets.writer.push(first, signer.set())?;
                 }
                 identities.push(&doc.id)?;
                 next = first.checked_add(1);
@@ -228,9 +242,13 @@ impl NextPass {
         let mut out = attempt.create_hashed(&path);
         let summary = match self.signer {
             Signatures::Exact { keys, .. } => keys.finish(&mut out)?,
-            Signatures::Fuzzy { keys, path, identities, .. } => {
+            Signatures::Fuzzy { keys, path, identities, sets, .. } => {
                 let (count, identities) = identities.finish()?;
                 written.insert(FileRole::Identities, vec![files::finish(identities, path, count)?]);
+                if let Some(Sets { path, writer }) = sets {
+                    let (summary, out) = writer.finish()?;
+                    written.insert(FileRole::Sets, vec![files::finish(out, path, summary.entries)?]);
+                }
                 keys.finish(&mut out)?
             }
         };
