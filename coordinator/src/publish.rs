@@ -10,7 +10,7 @@ use crate::driver::{Driver, job_tally};
 use futures::StreamExt;
 use futures::stream;
 use gristmill_job::{
-    Aggregate, Documents, FileEntry, FileRole, JobError, Manifest, Problem, StageRecord, StepPassage,
+    Aggregate, Documents, FileEntry, FileRole, JobError, Joined, Manifest, Problem, StageRecord, StepPassage,
     VERSION, pages, without_output_path,
 };
 use gristmill_pipeline::recipe::Layout;
@@ -96,6 +96,7 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
         StepPassage { step: spec.def.name.to_owned(), seen: passage.seen, out: passage.out }
     });
     let aggregates = aggregates(driver).await?;
+    let joined = joined(driver).await?;
     if driver.plan.layout() == Layout::Dclm {
         dclm::write_global_stats(driver, &place, &stages, &aggregates).await?;
     }
@@ -107,6 +108,7 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
         steps: steps.collect(),
         documents: Documents::from(tally),
         aggregates,
+        joined,
         stages,
         files: files.listed,
         file_lists: files.lists,
@@ -223,6 +225,18 @@ async fn aggregates(driver: &Driver) -> Result<Vec<Aggregate>, PublishError> {
         if matches!(planned.stage, Stage::Aggregate) {
             let records = driver.job.must_page(stage, 0).await?;
             all.extend(records.into_iter().flat_map(|record| record.aggregates));
+        }
+    }
+    Ok(all)
+}
+
+/// What dedups of near duplicates came to, in the order of the recipe.
+async fn joined(driver: &Driver) -> Result<Vec<Joined>, PublishError> {
+    let mut all = Vec::new();
+    for (stage, planned) in driver.plan.stages.iter().enumerate() {
+        if matches!(planned.stage, Stage::Components { .. }) {
+            let records = driver.job.must_page(stage, 0).await?;
+            all.extend(records.into_iter().filter_map(|record| record.joined.map(|joined| *joined)));
         }
     }
     Ok(all)

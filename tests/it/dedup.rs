@@ -3,7 +3,7 @@
 use crate::run::{must_run, published};
 use crate::steps::{corpus, recipe, rows};
 use gristmill_tests::{jsonl, shared};
-use serde_json::json;
+use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
@@ -210,4 +210,118 @@ fn of_real_texts_no_pair_below_the_threshold_is_joined() {
         assert!(kept.len() - truth.len() <= 3, "{preset}: {} kept, {} in truth", kept.len(), truth.len());
         assert!(kept.len() < ids.len() / 2);
     }
+}
+
+#[test]
+fn the_survivor_is_the_one_that_the_recipe_prefers() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    let sizes = [70, 0, 60, 50];
+    // Versions of a text, at 0.9 and above: each of fifteen groups has twelve.
+    let record = |file: u64, number: u64| {
+        let at = [0, 70, 70, 130][file as usize] + number;
+        let (group, name) = (at % 15, ["web", "wiki", "news"][at as usize / 15 % 3]);
+        let words: Vec<String> = (0..200 + at % 7).map(|word| format!("g{group}w{word}")).collect();
+        json!({
+            "id": format!("{}-{at}", at * 37 % 101),
+            "text": words.join(" "),
+            "date": format!("2024-01-{:02}T00:00:00Z", 1 + at * 7 % 28),
+            "score": (at * 13 % 29) as f64 / 4.0,
+            "src": {"name": name},
+        })
+    };
+    corpus(folder, &sizes, record);
+    let all: Vec<Value> =
+        (0..).zip(sizes).flat_map(|(file, size)| (0..size).map(move |number| record(file, number))).collect();
+    let group = |row: &Value| {
+        row["text"].as_str().and_then(|text| text.split(' ').next()).expect("a word").to_owned()
+    };
+    let id = |row: &Value| row["id"].as_str().expect("an id").to_owned();
+    let length = |row: &Value| row["text"].as_str().expect("a text").len();
+    let score = |row: &Value| (row["score"].as_f64().expect("a score") * 4.0) as i64;
+    let wiki_last = |row: &Value| ["news", "web", "wiki"].iter().position(|name| row["src"]["name"] == *name);
+    type Rank<'a> = &'a dyn Fn(&Value) -> String;
+    let ways: [(&str, Rank); 6] = [
+        ("", &id),
+        (", survivor: longest", &|row| format!("{:05} {}", 99999 - length(row), id(row))),
+        (", survivor: {newest: date}", &|row| {
+            let date: String = row["date"]
+                .as_str()
+                .expect("a date")
+                .chars()
+                .map(|c| if c.is_ascii_digit() { (b'9' - (c as u8 - b'0')) as char } else { c })
+                .collect();
+            format!("{date} {}", id(row))
+        }),
+        (", survivor: {highest: score}", &|row| format!("{:05} {}", 99999 - score(row), id(row))),
+        (", survivor: {lowest: score}", &|row| format!("{:05} {}", score(row), id(row))),
+        (", survivor: {lowest: score}, prefer: {key: src.name, order: [news, web]}", &|row| {
+            format!("{:?} {:05} {}", wiki_last(row), score(row), id(row))
+        }),
+    ];
+    let mut kept_ways = BTreeSet::new();
+    for (way, rank) in ways {
+        recipe(folder, &format!("- minhash_dedup: {{preset: fineweb{way}}}\n"), "");
+        run_both(folder);
+        let mut best: BTreeMap<String, &Value> = BTreeMap::new();
+        for row in &all {
+            let best = best.entry(group(row)).or_insert(row);
+            if rank(row) < rank(best) {
+                *best = row;
+            }
+        }
+        let expected: BTreeSet<String> = best.into_values().map(id).collect();
+        let got: BTreeSet<String> = rows(&folder.join("one")).iter().map(id).collect();
+        assert_eq!(got, expected, "{way}");
+        kept_ways.insert(got);
+    }
+    assert_eq!(kept_ways.len(), 6, "every way keeps others");
+
+    // Fifteen groups of twelve: none is small enough, and the manifest says so.
+    recipe(folder, "- minhash_dedup: {preset: fineweb, max_component: 11}\n", "");
+    let manifest = must_run(folder, &["--output", "held"]);
+    assert_eq!(manifest["documents"]["kept"], 180);
+    let joined = json!([{"step": 0, "components": 0, "duplicates": 0, "largest": 12, "held_components": 15, "held_documents": 180, "held_sources": 0}]);
+    assert_eq!(manifest["joined"], joined);
+}
+
+#[test]
+fn no_source_is_wiped_out() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    // A mirror copies three quarters of the first site, a small site all of it that it has, a third one tenth.
+    let record = |file: u64, number: u64| {
+        let (host, copied) = match file {
+            0 => ("a.org", false),
+            1 => ("www.Mirror.org:80", !number.is_multiple_of(4)),
+            2 => ("small.org", true),
+            _ => ("other.org", number.is_multiple_of(10)),
+        };
+        let of = if copied { "a.org" } else { host };
+        let words: Vec<String> = (0..50).map(|word| format!("{of}{number}w{word}")).collect();
+        json!({"id": format!("{file}-{number:03}"), "url": format!("http://{host}/{number}"), "text": words.join(" ")})
+    };
+    let sizes = [120, 100, 9, 100];
+    corpus(folder, &sizes, record);
+    let kept_of = |guard: &str| {
+        recipe(folder, &format!("- minhash_dedup: {{preset: fineweb{guard}}}\n"), "");
+        run_both(folder);
+        let kept = rows(&folder.join("one"));
+        let mut files = [0; 4];
+        for row in &kept {
+            files[usize::from(row["id"].as_str().expect("an id").as_bytes()[0] - b'0')] += 1;
+        }
+        (files, must_run(folder, &["--output", "again", "--overwrite"])["joined"][0].clone())
+    };
+    let (files, joined) = kept_of("");
+    assert_eq!(files, [120, 25, 0, 90]);
+    assert_eq!((&joined["duplicates"], &joined["held_sources"]), (&json!(94), &json!(0)));
+    let (files, joined) = kept_of(", max_drop_share_per_source: {source: domain, share: 0.5}");
+    assert_eq!(files, [120, 100, 0, 90], "a small site is not guarded");
+    assert_eq!((&joined["duplicates"], &joined["held_sources"]), (&json!(19), &json!(1)));
+    assert_eq!(joined["sources"], json!([{"duplicates": 75, "documents": 100, "source": "mirror.org"}]));
+    let (files, joined) =
+        kept_of(", max_drop_share_per_source: {source: domain, share: 0.05, min_documents: 1}");
+    assert_eq!(files, sizes);
+    assert_eq!(joined["held_sources"], 3);
 }

@@ -136,6 +136,7 @@ fn record(task: u64) -> TaskRecord {
         files: std::collections::BTreeMap::new(),
         problems: Vec::new(),
         aggregates: Vec::new(),
+        joined: None,
     }
 }
 

@@ -3,6 +3,7 @@
 mod aggregate;
 mod bucket;
 mod components;
+mod guard;
 mod map;
 mod merge;
 mod signed;
@@ -133,6 +134,7 @@ impl Attempt {
             files: BTreeMap::new(),
             problems: Vec::new(),
             aggregates: Vec::new(),
+            joined: None,
         }
     }
 

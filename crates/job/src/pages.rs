@@ -118,6 +118,7 @@ mod tests {
             files: [(FileRole::Keys, vec![file])].into(),
             problems: Vec::new(),
             aggregates: Vec::new(),
+            joined: None,
         }
     }
 

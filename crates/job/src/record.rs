@@ -27,6 +27,40 @@ pub struct TaskRecord {
     /// What steps observed over the whole corpus, of the task that summed it up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aggregates: Vec<Aggregate>,
+    /// What a dedup of near duplicates came to, of the task that joined them.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub joined: Option<Box<Joined>>,
+}
+
+/// What near duplicates came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Joined {
+    /// The step's place in the recipe, from 0.
+    pub step: usize,
+    /// Components of which one document stays.
+    pub components: u64,
+    /// The others of those.
+    pub duplicates: u64,
+    /// Documents of the largest component, held back or not.
+    pub largest: u64,
+    /// Components larger than `max_component`, all of whose documents stay.
+    pub held_components: u64,
+    /// Documents of those.
+    pub held_documents: u64,
+    /// Sources of which too great a share would have gone.
+    pub held_sources: u64,
+    /// Those that lost most, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub sources: Vec<HeldSource>,
+}
+
+/// A source that keeps all its documents.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HeldSource {
+    /// Documents that would have gone.
+    pub duplicates: u64,
+    pub documents: u64,
+    pub source: String,
 }
 
 /// A field of all documents that came to an `aggregate` step, summed up.
@@ -52,8 +86,10 @@ pub enum FileRole {
     Observed,
     /// Documents on their way to the next pass.
     Documents,
-    /// Identities of those documents, in order.
-    Identities,
+    /// The sources of those documents, in order, where sources are guarded.
+    Sources,
+    /// Ranks of those documents, in order: of those that are joined the lowest stays.
+    Ranks,
     /// Keys for a global dedup, sorted.
     Keys,
     /// What those documents consist of, to compare those that share a key.
@@ -120,6 +156,9 @@ pub struct Manifest {
     /// What `aggregate` steps summed up.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub aggregates: Vec<Aggregate>,
+    /// What dedups of near duplicates joined, and what they held back.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub joined: Vec<Joined>,
     /// The data files, while they are few.
     pub files: Vec<FileEntry>,
     /// The files that list the data files, one [`FileEntry`] a line, when they are many.

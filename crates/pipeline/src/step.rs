@@ -181,6 +181,16 @@ pub struct Fuzzy {
     pub signer: Box<dyn FuzzySigner>,
     /// How similar documents that share a key must be to be joined. None: any that share one are.
     pub verify: Option<Similarity>,
+    pub guard: Option<SourceGuard>,
+}
+
+/// Keeps a dedup from wiping out a source: one that would lose more keeps all its documents.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct SourceGuard {
+    /// Of its documents, those that may go at most.
+    pub share: f64,
+    /// Sources of fewer documents are not guarded.
+    pub min_documents: u64,
 }
 
 pub trait FuzzySigner: Send {
@@ -188,6 +198,10 @@ pub trait FuzzySigner: Send {
     fn keys(&mut self, doc: &Document, keys: &mut Vec<u64>);
     /// What the document signed last consists of: hashes, sorted, each once.
     fn set(&mut self) -> &[u64];
+    /// Writes the document's rank: of joined documents the one whose rank's bytes are the lowest stays.
+    fn rank(&mut self, doc: &Document, rank: &mut Vec<u8>);
+    /// Writes the name of the document's source, where sources are guarded.
+    fn source(&mut self, doc: &Document, source: &mut Vec<u8>);
 }
 
 /// A bound on what two documents share.

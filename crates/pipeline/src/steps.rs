@@ -96,6 +96,7 @@ steps! {
 mod fault_injection;
 mod pieces;
 pub mod shared;
+mod survivors;
 
 /// The step of a name.
 #[must_use]

@@ -1,36 +1,36 @@
-//! From the documents that meet to the documents that go: joins pairs into components, chooses the survivor of each,
+//! From the documents that meet to the documents that go: joins pairs into components, chooses the survivor of each by its rank,
 //! and writes one drop list over all shards.
 
-use super::signed::Signed;
-use super::{Attempt, SORT_MEMORY, keep};
-use crate::identities::IdentityReader;
+use super::guard::Held;
+use super::signed::RanksOf;
+use super::{Attempt, SORT_MEMORY, guard, keep};
 use crate::ranged::RangedReader;
 use crate::{TaskError, files};
 use gristmill_dedup::components;
 use gristmill_dedup::droplist;
 use gristmill_dedup::edges::Edges;
-use gristmill_dedup::keyfile::shard_and_ordinal;
 use gristmill_dedup::sort::{Plain, Sorter};
 use gristmill_dedup::stream::{Merge, Stream};
-use gristmill_dedup::survivor::{self, Limits, Policy};
-use gristmill_job::{FileEntry, FileRole, TaskRecord};
-use gristmill_pipeline::step::Signer;
+use gristmill_dedup::survivor::{self, Chosen, Limits};
+use gristmill_job::{FileEntry, FileRole, Joined, TaskRecord};
+use gristmill_pipeline::step::{Signer, SourceGuard};
 use std::collections::BTreeMap;
-use std::io::Read;
 
 /// Up to here components are found in memory, beyond it by rounds on the scratch disk. Both give the same answer.
 const MEMORY: u64 = 128 << 20;
 
-pub(super) fn run(attempt: &Attempt, barrier: usize) -> Result<TaskRecord, TaskError> {
+pub(super) fn run(attempt: &Attempt, step: usize) -> Result<TaskRecord, TaskError> {
     let files = edge_files(attempt)?;
     let shards = attempt.shards()?;
     let path = attempt.path("drops");
     let mut out = attempt.create_hashed(&path);
     let mut drops = droplist::Writer::new(&mut out, 0, shards);
-    let barrier = attempt.barrier(barrier)?;
+    let barrier = attempt.barrier(step)?;
+    let mut chosen = None;
     match barrier.signer {
         Signer::Exact(_) => write_all(attempt, &mut open_edges(attempt, &files)?, &mut drops)?,
-        Signer::Fuzzy(_) => {
+        Signer::Fuzzy(fuzzy) => {
+            let limits = (barrier.max_component, fuzzy.guard);
             let count: u64 = files.iter().map(|file| file.rows).sum();
             if components::memory_needed(count) <= MEMORY {
                 let mut failed = None;
@@ -38,19 +38,31 @@ pub(super) fn run(attempt: &Attempt, barrier: usize) -> Result<TaskRecord, TaskE
                     open_edges(attempt, &files).map_err(|error| keep(&mut failed, error))
                 });
                 let mut labels = labels.map_err(|error| failed.take().unwrap_or_else(|| error.into()))?;
-                choose(attempt, &mut labels, barrier.max_component, &mut drops)?;
+                chosen = Some(choose(attempt, &mut labels, limits, &mut drops)?);
             } else {
                 let mut edges = open_edges(attempt, &files)?;
                 let (mut labels, rounds) =
                     components::by_rounds(&mut edges, 2 * SORT_MEMORY, attempt.scratch())?;
                 tracing::debug!(rounds, edges = count, "found components on disk");
-                choose(attempt, &mut labels, barrier.max_component, &mut drops)?;
+                chosen = Some(choose(attempt, &mut labels, limits, &mut drops)?);
             }
         }
     }
     let summary = drops.finish()?;
     let file = files::finish(out, path, summary.entries)?;
-    Ok(TaskRecord { files: BTreeMap::from([(FileRole::Drops, vec![file])]), ..attempt.record() })
+    let joined = chosen.map(|(chosen, held)| {
+        Box::new(Joined {
+            step,
+            components: chosen.components,
+            duplicates: chosen.duplicates - held.documents,
+            largest: chosen.largest,
+            held_components: chosen.held_components,
+            held_documents: chosen.held_documents,
+            held_sources: held.sources,
+            sources: held.named,
+        })
+    });
+    Ok(TaskRecord { files: BTreeMap::from([(FileRole::Drops, vec![file])]), joined, ..attempt.record() })
 }
 
 fn edge_files(attempt: &Attempt) -> Result<Vec<FileEntry>, TaskError> {
@@ -89,20 +101,16 @@ fn write_all<S: Stream<Key = u64>>(
 fn choose<L: Stream<Key = u64>>(
     attempt: &Attempt,
     labels: &mut L,
-    max_component: Option<usize>,
+    (max_component, guard): (Option<usize>, Option<SourceGuard>),
     drops: &mut droplist::Writer<impl std::io::Write>,
-) -> Result<(), TaskError> {
-    let mut identities = Identities { signed: Signed::of(attempt), open: None };
+) -> Result<(Chosen, Held), TaskError> {
+    let mut ranks = RanksOf::new(attempt, FileRole::Ranks);
     let mut failed = None;
     let mut sorter = Sorter::<u64, Plain, _, _>::new(SORT_MEMORY, attempt.scratch());
     let chosen = survivor::choose(
         labels,
-        |node, rank| match identities.of(node) {
-            Ok(id) => {
-                Policy::FirstId.rank(0, None, id, rank);
-                Ok(())
-            }
-            Err(error) => Err(keep(&mut failed, error)),
+        |node, out| {
+            ranks.at(node).map(|rank| out.extend_from_slice(rank)).map_err(|error| keep(&mut failed, error))
         },
         Limits { memory_bytes: SORT_MEMORY, max_component },
         attempt.scratch(),
@@ -117,25 +125,17 @@ fn choose<L: Stream<Key = u64>>(
             chosen.largest
         );
     }
-    write_all(attempt, &mut sorter.finish()?, drops)
-}
-
-/// The identities of documents, asked for in node order: one shard's list is open at a time.
-struct Identities<'a> {
-    signed: Signed<'a>,
-    open: Option<(u32, IdentityReader<Box<dyn Read + Send>>)>,
-}
-
-impl Identities<'_> {
-    fn of(&mut self, node: u64) -> Result<&[u8], TaskError> {
-        let (shard, ordinal) = shard_and_ordinal(node);
-        let open = match self.open.take().filter(|(open, _)| *open == shard) {
-            Some(open) => open,
-            None => {
-                let file = self.signed.file(shard, FileRole::Identities)?;
-                (shard, IdentityReader::new(self.signed.attempt.read(&file))?)
-            }
-        };
-        Ok(self.open.insert(open).1.at(ordinal)?)
+    let mut sorted = sorter.finish()?;
+    let Some(guard) = guard else {
+        write_all(attempt, &mut sorted, drops)?;
+        return Ok((chosen, Held::default()));
+    };
+    let held = guard::write(attempt, guard, &mut sorted, drops)?;
+    if held.sources > 0 {
+        tracing::warn!(
+            "{} sources would have lost more than max_drop_share_per_source allows and keep all their documents",
+            held.sources
+        );
     }
+    Ok((chosen, held))
 }

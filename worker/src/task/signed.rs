@@ -2,7 +2,10 @@
 
 use super::Attempt;
 use crate::TaskError;
+use crate::ranks::RankReader;
+use gristmill_dedup::keyfile::shard_and_ordinal;
 use gristmill_job::{FileEntry, FileRole, PAGE_TASKS, TaskRecord};
+use std::io::Read;
 
 /// The records of that pass, asked for in the order of shards: a page of them in memory.
 pub(super) struct Signed<'a> {
@@ -29,5 +32,30 @@ impl<'a> Signed<'a> {
             .ok_or_else(|| TaskError::fatal(format!("there is no task {task} in the stage that signed")))?;
         let file = record.files.get(&role).and_then(|files| files.first()).cloned();
         file.ok_or_else(|| TaskError::fatal(format!("task {task} left no file of its {role:?}")))
+    }
+}
+
+/// The ranks of documents, or their sources, asked for in node order: one shard's are open at a time.
+pub(super) struct RanksOf<'a> {
+    signed: Signed<'a>,
+    role: FileRole,
+    open: Option<(u32, RankReader<Box<dyn Read + Send>>)>,
+}
+
+impl<'a> RanksOf<'a> {
+    pub(super) fn new(attempt: &'a Attempt, role: FileRole) -> Self {
+        Self { signed: Signed::of(attempt), role, open: None }
+    }
+
+    pub(super) fn at(&mut self, node: u64) -> Result<&[u8], TaskError> {
+        let (shard, ordinal) = shard_and_ordinal(node);
+        let open = match self.open.take().filter(|(open, _)| *open == shard) {
+            Some(open) => open,
+            None => {
+                let file = self.signed.file(shard, self.role)?;
+                (shard, RankReader::new(self.signed.attempt.read(&file))?)
+            }
+        };
+        Ok(self.open.insert(open).1.at(ordinal)?)
     }
 }

@@ -1,5 +1,6 @@
 //! `minhash_dedup`
 
+use super::survivors::{MaxDropShare, Prefer, Ranking, Survivor};
 use crate::step::{Context, Fuzzy, FuzzySigner, Kind, Similarity};
 use crate::{Barrier, BuildError, Built, Document, Signer, Step};
 use gristmill_dedup::minhash::{self, PRESETS};
@@ -30,6 +31,14 @@ pub struct Params {
     /// The similarity from which they are joined. 0.8 for `dclm`, `refinedweb` and `olmo`, 0.75 for `fineweb`; without a preset it must
     /// be given.
     threshold: Option<f64>,
+    /// Which of the joined documents stays: `first` (the smallest record id), `longest`, or `{newest: FIELD}`,
+    /// `{highest: FIELD}`, `{lowest: FIELD}`. Ties go to the smallest record id.
+    survivor: Survivor,
+    /// Sources that stay before others, whatever `survivor` says: `{key: FIELD, order: [the best, the next, ...]}`.
+    prefer: Option<Prefer>,
+    /// A source of which a greater share would go keeps all its documents, and stands in the manifest:
+    /// `{source: domain, share: 0.5}`.
+    max_drop_share_per_source: Option<MaxDropShare>,
     /// Components with more documents are left alone and counted: so large a one is a template, or a chain of
     /// loose matches, more often than one text.
     max_component: Option<usize>,
@@ -45,6 +54,9 @@ impl Default for Params {
             unit: Unit::Words,
             verify: Verify::Jaccard,
             threshold: None,
+            survivor: Survivor::First,
+            prefer: None,
+            max_drop_share_per_source: None,
             max_component: None,
         }
     }
@@ -111,6 +123,10 @@ impl Params {
         }
     }
 
+    fn ranking(&self) -> Ranking {
+        Ranking { survivor: self.survivor.clone(), prefer: self.prefer.clone() }
+    }
+
     fn similarity(&self) -> Option<Similarity> {
         let measure = match self.verify {
             Verify::Jaccard => Measure::Jaccard,
@@ -127,7 +143,8 @@ impl Step for MinhashDedup {
     const DOC: &'static str = "Keeps one of all documents of the corpus whose texts are nearly the same.\n\n\
         Two documents of Jaccard similarity J over their shingles meet with probability 1 - (1 - J^rows)^bands. Those that meet are \
         compared by their whole sets of shingles (`verify`) and joined if they are as similar as `threshold` says; what is joined is joined \
-        through others, too. Of a component the document with the smallest record id stays. Texts without a shingle are kept.\n\n\
+        through others, too. Of a component one document stays, as `prefer` and `survivor` say. Texts without a shingle are kept. Components held \
+        back by `max_component` and sources held back by `max_drop_share_per_source` stand in the manifest.\n\n\
         DCLM, RefinedWeb, FineWeb and OLMo join whatever meets, as does `verify: none`: at a similarity of 0.6, well below their \
         thresholds, that is a pair in 25 with 93×15 and a pair in 5 with 14×8. Of more than 32 documents that share a key each is compared with the \
         first of them and the one before it, not with every other.";
@@ -144,6 +161,8 @@ impl Step for MinhashDedup {
             ));
         }
         minhash::Signer::new(&params.minhash(0)).map_err(|e| BuildError::new(e.to_string()))?;
+        params.ranking().check()?;
+        params.max_drop_share_per_source.as_ref().map_or(Ok(()), MaxDropShare::check)?;
         let threshold = params.threshold;
         if params.verify == Verify::None && threshold.is_some() {
             return Err(BuildError::new("nothing is compared with the threshold: leave out `verify: none`"));
@@ -163,9 +182,12 @@ impl Step for MinhashDedup {
         let minhash = params.minhash(cx.seed);
         let signer = minhash::Signer::new(&minhash).map_err(|e| BuildError::new(e.to_string()))?;
         let verify = params.similarity();
+        let sources = params.max_drop_share_per_source.clone();
+        let guard = sources.as_ref().map(MaxDropShare::guard);
+        let shingles = Shingles { signer, ranking: params.ranking(), sources };
         let sets = if verify.is_some() { SET_BYTES } else { 0 };
         Ok(Built::Barrier(Barrier {
-            signer: Signer::Fuzzy(Fuzzy { signer: Box::new(Shingles(signer)), verify }),
+            signer: Signer::Fuzzy(Fuzzy { signer: Box::new(shingles), verify, guard }),
             reason: "near duplicate",
             bytes_per_document: minhash.bands as u64 * KEY_BYTES + sets,
             max_component: params.max_component,
@@ -182,17 +204,31 @@ const KEY_BYTES: u64 = 18;
 /// The set of an ordinary page of 600 words, and as much again for the pair that it may be in.
 const SET_BYTES: u64 = 5000;
 
-struct Shingles(minhash::Signer);
+struct Shingles {
+    signer: minhash::Signer,
+    ranking: Ranking,
+    sources: Option<MaxDropShare>,
+}
 
 impl FuzzySigner for Shingles {
     fn keys(&mut self, doc: &Document, keys: &mut Vec<u64>) {
         if let Some(text) = &doc.text {
-            self.0.band_keys(text.as_str(), keys);
+            self.signer.band_keys(text.as_str(), keys);
         }
     }
 
     fn set(&mut self) -> &[u64] {
-        self.0.shingle_set()
+        self.signer.shingle_set()
+    }
+
+    fn rank(&mut self, doc: &Document, rank: &mut Vec<u8>) {
+        self.ranking.rank(doc, rank);
+    }
+
+    fn source(&mut self, doc: &Document, source: &mut Vec<u8>) {
+        if let Some(sources) = &self.sources {
+            sources.write(doc, source);
+        }
     }
 }
 

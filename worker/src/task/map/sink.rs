@@ -3,7 +3,7 @@
 use crate::TaskError;
 use crate::files::{self, Out};
 use crate::frames::FrameWriter;
-use crate::identities::IdentityWriter;
+use crate::ranks::RankWriter;
 use crate::task::{Attempt, SORT_MEMORY};
 use gristmill_dedup::sort::{Noted, Plain};
 use gristmill_dedup::{keyfile, sets};
@@ -140,7 +140,7 @@ impl DataFiles {
     }
 }
 
-/// Documents for the next pass, and what the dedup before it needs: keys, and identities to choose survivors by.
+/// Documents for the next pass, and what the dedup before it needs: keys, and ranks to choose survivors by.
 pub(super) struct NextPass {
     path: String,
     frames: FrameWriter<HashingWriter<Out>>,
@@ -163,15 +163,23 @@ enum Signatures {
         keys: keyfile::Writer<u64, Plain, File, Scratch>,
         signed: Vec<u64>,
         path: String,
-        identities: IdentityWriter<HashingWriter<Out>>,
+        ranks: RankWriter<HashingWriter<Out>>,
+        rank: Vec<u8>,
         /// Where documents that meet are compared.
         sets: Option<Sets>,
+        /// Where sources are guarded.
+        sources: Option<Sources>,
     },
 }
 
 struct Sets {
     path: String,
     writer: sets::Writer<HashingWriter<Out>>,
+}
+
+struct Sources {
+    path: String,
+    writer: RankWriter<HashingWriter<Out>>,
 }
 
 impl NextPass {
@@ -181,15 +189,31 @@ impl NextPass {
             Signer::Exact(units) => {
                 Signatures::Exact { units, keys: keyfile::Writer::new(SORT_MEMORY, scratch) }
             }
-            Signer::Fuzzy(Fuzzy { signer, verify }) => {
-                let path = attempt.path("identities.zst");
-                let identities = IdentityWriter::new(attempt.create_hashed(&path))?;
+            Signer::Fuzzy(Fuzzy { signer, verify, guard }) => {
+                let path = attempt.path("ranks.zst");
+                let ranks = RankWriter::new(attempt.create_hashed(&path))?;
                 let keys = keyfile::Writer::new(SORT_MEMORY, scratch);
+                let sources = match guard {
+                    Some(_) => {
+                        let path = attempt.path("sources.zst");
+                        Some(Sources { writer: RankWriter::new(attempt.create_hashed(&path))?, path })
+                    }
+                    None => None,
+                };
                 let sets = verify.map(|_| {
                     let path = attempt.path("sets");
                     Sets { writer: sets::Writer::new(attempt.create_hashed(&path)), path }
                 });
-                Signatures::Fuzzy { signer, keys, signed: Vec::new(), path, identities, sets }
+                Signatures::Fuzzy {
+                    signer,
+                    keys,
+                    signed: Vec::new(),
+                    path,
+                    ranks,
+                    rank: Vec::new(),
+                    sets,
+                    sources,
+                }
             }
         };
         let path = attempt.path("documents.zst");
@@ -213,7 +237,7 @@ impl NextPass {
                 });
                 failed.map_or(Ok(()), Err)?;
             }
-            Signatures::Fuzzy { signer, keys, signed, identities, sets, .. } => {
+            Signatures::Fuzzy { signer, keys, signed, ranks, rank, sets, sources, .. } => {
                 signed.clear();
                 signer.keys(doc, signed);
                 for key in signed.iter() {
@@ -222,7 +246,12 @@ impl NextPass {
                 if let (Some(sets), false) = (sets, signed.is_empty()) {
                     sets.writer.push(first, signer.set())?;
                 }
-                identities.push(&doc.id)?;
+                signer.rank(doc, rank);
+                ranks.push(rank)?;
+                if let Some(sources) = sources {
+                    signer.source(doc, rank);
+                    sources.writer.push(rank)?;
+                }
                 next = first.checked_add(1);
             }
         }
@@ -242,9 +271,13 @@ impl NextPass {
         let mut out = attempt.create_hashed(&path);
         let summary = match self.signer {
             Signatures::Exact { keys, .. } => keys.finish(&mut out)?,
-            Signatures::Fuzzy { keys, path, identities, sets, .. } => {
-                let (count, identities) = identities.finish()?;
-                written.insert(FileRole::Identities, vec![files::finish(identities, path, count)?]);
+            Signatures::Fuzzy { keys, path, ranks, sets, sources, .. } => {
+                let (count, ranks) = ranks.finish()?;
+                written.insert(FileRole::Ranks, vec![files::finish(ranks, path, count)?]);
+                if let Some(Sources { path, writer }) = sources {
+                    let (count, out) = writer.finish()?;
+                    written.insert(FileRole::Sources, vec![files::finish(out, path, count)?]);
+                }
                 if let Some(Sets { path, writer }) = sets {
                     let (summary, out) = writer.finish()?;
                     written.insert(FileRole::Sets, vec![files::finish(out, path, summary.entries)?]);
