@@ -55,7 +55,7 @@ setup: .setup/rust .setup/servers $(VENV)/done
 	deploy/setup.sh $(notdir $@)
 	@touch $@
 
-$(VENV)/done: tests/requirements.txt deploy/setup.sh
+$(VENV)/done: tests/requirements.txt deploy/setup.sh .setup/servers
 	deploy/setup.sh python
 	python3 -m venv $(VENV)
 	$(PYTHON) -m pip install --quiet --disable-pip-version-check -r tests/requirements.txt
