@@ -93,7 +93,12 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
     }
     let steps = driver.recipe.steps.iter().map(|spec| {
         let passage = tally.steps.get(&spec.index).copied().unwrap_or_default();
-        StepPassage { step: spec.def.name.to_owned(), seen: passage.seen, out: passage.out }
+        StepPassage {
+            step: spec.def.name.to_owned(),
+            seen: passage.seen,
+            out: passage.out,
+            units_taken: passage.units_taken,
+        }
     });
     let aggregates = aggregates(driver).await?;
     let joined = joined(driver).await?;

@@ -8,14 +8,14 @@ use std::sync::Arc;
 use gristmill_classify::ccnet;
 use gristmill_classify::kenlm::{self, Model, State};
 use gristmill_classify::sentencepiece::{self, SentencePiece};
-use gristmill_tests::{jsonl, shared};
+use gristmill_tests::{jsonl, python, shared};
 use serde_json::Value;
 
 /// Trains and builds some fifty models with the libraries. Needs a Python with `sentencepiece` and `kenlm`: the one that `GRISTMILL_PYTHON`
 /// names, or that of the `.venv` at the root of the repository.
 #[test]
 fn every_kind_of_model_cuts_and_scores_as_in_the_c_libraries() {
-    let Some(python) = python() else { return };
+    let Some(python) = python("kenlm, sentencepiece") else { return };
     let folder = tempfile::tempdir().expect("a temporary folder");
     let folder = folder.path();
     if let Some(documents) = shared("golden/docs.jsonl.zst") {
@@ -109,22 +109,6 @@ fn files(folder: &Path, extension: &str) -> Vec<PathBuf> {
         .collect();
     files.sort();
     files
-}
-
-fn python() -> Option<PathBuf> {
-    let python = std::env::var_os("GRISTMILL_PYTHON")
-        .map_or_else(|| Path::new(env!("CARGO_MANIFEST_DIR")).join("../.venv/bin/python"), PathBuf::from);
-    let found = Command::new(&python).args(["-c", "import kenlm, sentencepiece"]).output();
-    if found.is_ok_and(|output| output.status.success()) {
-        return Some(python);
-    }
-    let missing = format!(
-        "{} cannot import kenlm and sentencepiece: set GRISTMILL_PYTHON to a python with what tests/requirements.txt lists",
-        python.display()
-    );
-    assert!(std::env::var_os("CI").is_none(), "{missing}");
-    eprintln!("SKIPPED: {missing}");
-    None
 }
 
 fn string(value: &Value) -> &str {

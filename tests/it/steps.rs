@@ -208,7 +208,7 @@ fn members_of_lists_are_deduplicated_over_the_corpus() {
         "- split_lines_modifier\n- exact_dedup: {content_key: text, normalize: normalize_whitespace_and_lowercase, selection_key: url, selection_reverse: true}\n- join_lines_modifier\n",
         "",
     );
-    must_run(folder, &["--lanes", "1", "--output", "one"]);
+    let manifest = must_run(folder, &["--lanes", "1", "--output", "one"]);
     must_run(folder, &["--lanes", "3", "--output", "three"]);
     assert_eq!(published(&folder.join("one")), published(&folder.join("three")));
 
@@ -234,6 +234,8 @@ fn members_of_lists_are_deduplicated_over_the_corpus() {
     }
     let kept = rows(&folder.join("one"));
     assert_eq!(kept.len(), left.len());
+    let lines: usize = left.values().map(Vec::len).sum();
+    assert_eq!(manifest["steps"][1]["units_taken"], kept.len() * 20 - lines, "what goes is counted");
     for row in &kept {
         let id = row["id"].as_str().expect("an id");
         let (file, number) = id.split_once('-').expect("two numbers");

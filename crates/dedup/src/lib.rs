@@ -26,6 +26,7 @@ mod error;
 pub mod exact;
 pub mod keyfile;
 pub mod minhash;
+pub mod order;
 pub mod pieces;
 pub mod rowfile;
 pub mod sets;

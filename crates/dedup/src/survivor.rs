@@ -10,6 +10,7 @@
 use std::io;
 
 use crate::Error;
+use crate::order::ordered;
 use crate::sort::{Noted, Scratch, Sorter};
 use crate::stream::Stream;
 
@@ -35,10 +36,9 @@ impl Policy {
         out.clear();
         out.extend_from_slice(&preference.to_be_bytes());
         if self != Self::FirstId {
-            // Flipped so that the bytes of a double order like numbers (IEEE 754 total order); NaN is no value.
+            // NaN is no value.
             let order = value.filter(|value| !value.is_nan()).map_or(u64::MAX, |value| {
-                let bits = (value + 0.0).to_bits();
-                let ascending = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
+                let ascending = ordered(value);
                 if self == Self::Highest { !ascending } else { ascending }
             });
             out.extend_from_slice(&order.to_be_bytes());

@@ -202,6 +202,9 @@ pub struct StepPassage {
     #[serde(rename = "in")]
     pub seen: u64,
     pub out: u64,
+    /// Units (lines, members of a list) that a dedup took out of documents that came out of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub units_taken: u64,
 }
 
 #[allow(clippy::trivially_copy_pass_by_ref, reason = "serde asks so")]

@@ -41,6 +41,9 @@ pub struct Passage {
     /// Of those that came out, those that are more than what went in.
     #[serde(default, skip_serializing_if = "is_zero")]
     pub made: u64,
+    /// Units (lines, members of a list) that a dedup took out of documents that came out of it.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub units_taken: u64,
 }
 
 /// A count that does not add up: a defect of ours, never of the data.
@@ -89,6 +92,11 @@ impl Tally {
         }
     }
 
+    /// Counts units that a step took out of a document that passed it.
+    pub fn took(&mut self, step: usize, units: u64) {
+        self.steps.entry(step).or_default().units_taken += units;
+    }
+
     pub fn skip(&mut self, kind: &str) {
         add(&mut self.skipped, kind, 1);
     }
@@ -113,6 +121,7 @@ impl Tally {
             mine.broken += passage.broken;
             mine.split += passage.split;
             mine.made += passage.made;
+            mine.units_taken += passage.units_taken;
         }
     }
 

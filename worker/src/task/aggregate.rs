@@ -4,10 +4,10 @@
 //! them sorted, and one merge goes through them once or twice. Percentiles are NumPy's with `method="nearest"`,
 //! histograms of numbers NumPy's with ten bins.
 
-use super::map::number;
 use super::merge::{Sources, merge};
 use super::{Attempt, MapStage};
 use crate::TaskError;
+use gristmill_dedup::order::number;
 use gristmill_dedup::stream::Stream;
 use gristmill_job::{Aggregate, FileEntry, FileRole, TaskRecord};
 use gristmill_pipeline::stage::Stage;

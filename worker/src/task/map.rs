@@ -8,7 +8,6 @@ mod observations;
 mod sink;
 
 pub(crate) use log::add_poison;
-pub(super) use observations::number;
 
 use self::log::Log;
 use self::observations::Observations;
@@ -266,9 +265,11 @@ impl Pass<'_> {
                 let Some((mut doc, units)) = frames.next().map_err(corrupt)? else { break };
                 let mut verdict = Verdict::Keep;
                 if let Some(drops) = &mut drops {
-                    verdict = drops.apply(&mut doc, unit..unit + units)?;
+                    let taken;
+                    (verdict, taken) = drops.apply(&mut doc, unit..unit + units)?;
                     if verdict.is_keep() {
                         self.tally.passed(drops.index, 1);
+                        self.tally.took(drops.index, taken);
                     } else {
                         self.tally.stopped(drops.index, &verdict);
                         self.tally.count(drops.step, &verdict);
@@ -395,8 +396,8 @@ impl Drops {
         Ok(Self { list, step, index: barrier, barrier: attempt.barrier(barrier)? })
     }
 
-    /// Takes the units that go out of a document.
-    fn apply(&mut self, doc: &mut Document, units: Range<u32>) -> Result<Verdict, TaskError> {
+    /// Takes the units that go out of a document, and says how many.
+    fn apply(&mut self, doc: &mut Document, units: Range<u32>) -> Result<(Verdict, u64), TaskError> {
         let mut gone = Vec::new();
         for unit in units.clone() {
             if self.list.dropped(unit)?.is_some() {
@@ -404,11 +405,12 @@ impl Drops {
             }
         }
         if gone.is_empty() {
-            return Ok(Verdict::Keep);
+            return Ok((Verdict::Keep, 0));
         }
-        Ok(match &mut self.barrier.signer {
+        let verdict = match &mut self.barrier.signer {
             Signer::Exact(exact) => exact.remove(doc, &|place| gone.binary_search(&place).is_ok()),
             Signer::Fuzzy(_) => Verdict::dropped(self.barrier.reason),
-        })
+        };
+        Ok((verdict, gone.len() as u64))
     }
 }

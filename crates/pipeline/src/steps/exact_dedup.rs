@@ -4,6 +4,7 @@ use super::shared::EXACT_KEY_BYTES;
 use crate::step::{Context, ExactUnits, Kind, Needs};
 use crate::{Barrier, BuildError, Built, Document, Field, Signer, Step, Verdict};
 use gristmill_dedup::exact::{self, Normalizer};
+use gristmill_dedup::order::ordered;
 use md5::{Digest, Md5};
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -193,11 +194,8 @@ fn push_rank(rank: &mut Vec<u8>, doc: &Document, key: &str, normalize: Option<No
 }
 
 fn push_number(rank: &mut Vec<u8>, number: f64) {
-    // Zero has one sign here; the bits of a negative number are turned round, those of others come after them.
-    let bits = (number + 0.0).to_bits();
-    let ordered = if bits >> 63 == 1 { !bits } else { bits | 1 << 63 };
     rank.push(1);
-    rank.extend_from_slice(&ordered.to_be_bytes());
+    rank.extend_from_slice(&ordered(number).to_be_bytes());
 }
 
 fn push_text(rank: &mut Vec<u8>, text: &str) {

@@ -4,6 +4,7 @@ use crate::TaskError;
 use crate::files;
 use crate::task::Attempt;
 use gristmill_dedup::keyfile;
+use gristmill_dedup::order::ordered;
 use gristmill_dedup::sort::{Noted, Plain};
 use gristmill_job::{FileEntry, FileRole};
 use gristmill_pipeline::stage::MapStage;
@@ -72,29 +73,5 @@ impl Observations {
             files.entry(FileRole::Observed).or_default().extend([numbers, texts]);
         }
         Ok(())
-    }
-}
-
-/// Bits whose order is that of the numbers. Zero has one sign.
-fn ordered(number: f64) -> u64 {
-    let bits = (number + 0.0).to_bits();
-    if bits >> 63 == 1 { !bits } else { bits | 1 << 63 }
-}
-
-/// The number of such bits.
-pub(in crate::task) fn number(ordered: u64) -> f64 {
-    f64::from_bits(if ordered >> 63 == 1 { ordered & !(1 << 63) } else { !ordered })
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bits_are_ordered_as_numbers_are() {
-        let numbers = [f64::NEG_INFINITY, -1e300, -2.5, -1e-300, 0.0, 5e-324, 1.0, 1.5, 1e300, f64::INFINITY];
-        assert!(numbers.map(ordered).is_sorted_by(|a, b| a < b));
-        assert_eq!(numbers.map(ordered).map(number).map(f64::to_bits), numbers.map(f64::to_bits));
-        assert_eq!(ordered(-0.0), ordered(0.0));
     }
 }
