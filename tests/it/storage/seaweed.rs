@@ -17,7 +17,7 @@ pub(crate) const SECRET: &str = "test-secret";
 pub(crate) struct Seaweed {
     process: Child,
     port: u16,
-    _folder: TempDir,
+    folder: TempDir,
 }
 
 fn weed() -> Option<PathBuf> {
@@ -52,6 +52,18 @@ impl Seaweed {
     /// `None`, and it says so, where the server is not installed.
     pub(crate) async fn start() -> Option<Self> {
         let weed = weed()?;
+        // Somebody else may have taken a port since it was found free: then others are tried.
+        for _ in 0..3 {
+            let mut server = Self::spawn(&weed);
+            match server.ready().await {
+                Ok(()) => return Some(server),
+                Err(problem) => eprintln!("the S3 server: {problem}; its log:\n{}", server.log()),
+            }
+        }
+        panic!("the S3 server does not start, three times: its logs are above");
+    }
+
+    fn spawn(weed: &Path) -> Self {
         let folder = tempfile::tempdir().expect("a folder");
         let identities = format!(
             r#"{{"identities":[{{"name":"t","credentials":[{{"accessKey":"{KEY}","secretKey":"{SECRET}"}}],
@@ -67,6 +79,8 @@ impl Seaweed {
             .arg("server")
             .arg(format!("-dir={}", data.display()))
             .args(["-ip=127.0.0.1", "-s3", "-volume.max=50", "-master.volumeSizeLimitMB=64"])
+            // Otherwise it refuses to write where less than a hundredth of the disk is free.
+            .args(["-volume.minFreeSpace=1MiB"])
             .args([
                 "-volume.preStopSeconds=0",
                 "-s3.autoCreateBucket=true",
@@ -84,18 +98,32 @@ impl Seaweed {
             .stderr(log)
             .spawn()
             .expect("weed starts");
-        let server = Self { process, port: s3, _folder: folder };
-        server.ready().await;
-        Some(server)
+        Self { process, port: s3, folder }
     }
 
     /// Waits until the server takes objects, not only connections.
-    async fn ready(&self) {
+    async fn ready(&mut self) -> Result<(), String> {
         let began = Instant::now();
-        while !self.healthy().await || !self.writes().await {
-            assert!(began.elapsed() < Duration::from_mins(1), "the S3 server does not answer");
+        loop {
+            if let Ok(Some(status)) = self.process.try_wait() {
+                return Err(format!("it ended by itself, {status}"));
+            }
+            if self.healthy().await && self.writes().await {
+                return Ok(());
+            }
+            if began.elapsed() > Duration::from_mins(2) {
+                return Err("it takes no object after two minutes".to_owned());
+            }
             tokio::time::sleep(Duration::from_millis(200)).await;
         }
+    }
+
+    /// The last lines of what the server said.
+    fn log(&self) -> String {
+        let log = std::fs::read(self.folder.path().join("log")).unwrap_or_default();
+        let log = String::from_utf8_lossy(&log);
+        let lines: Vec<&str> = log.lines().collect();
+        lines[lines.len().saturating_sub(60)..].join("\n")
     }
 
     async fn healthy(&self) -> bool {
