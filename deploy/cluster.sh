@@ -5,7 +5,7 @@
 #   cluster.sh up     starts it and keeps it up until Ctrl-C; logs and data are in FOLDER
 #   cluster.sh demo   packs the pages of examples/, submits the quickstart to the running cluster, watches it and checks what came out
 #
-# By variables: GRISTMILL (the binary), FOLDER, and the ports below.
+# By variables: GRISTMILL (the binary), FOLDER, MODELS, LANES (of a worker), and the ports below.
 set -euo pipefail
 cd "$(dirname "$0")/.."
 
@@ -97,7 +97,7 @@ JSON
 
   local shared=(--workspace "s3://$BUCKET/workspace" --redis "redis://127.0.0.1:$REDIS_PORT" --scratch "$FOLDER/scratch")
   start coordinator "$GRISTMILL" coordinator "${shared[@]}" --listen "127.0.0.1:$GRPC_PORT" \
-    --metrics "127.0.0.1:$METRICS_PORT" --models models --allow "s3://$BUCKET/" --allow "$PWD/" --allow "$FOLDER/" --allow https://data.commoncrawl.org/
+    --metrics "127.0.0.1:$METRICS_PORT" --models "${MODELS:-models}" --allow "s3://$BUCKET/" --allow "$PWD/" --allow "$FOLDER/" --allow https://data.commoncrawl.org/
   await coordinator answers "http://127.0.0.1:$METRICS_PORT/readyz"
   for worker in 1 2; do
     start "worker-$worker" "$GRISTMILL" worker "${shared[@]}" --lanes "${LANES:-1}" --metrics "127.0.0.1:$((METRICS_PORT + worker))"
