@@ -88,7 +88,6 @@ def variable(name, label, query, multi=False):
         "label": label,
         "datasource": DATASOURCE,
         "query": {"query": query, "refId": name},
-        "definition": query,
         "refresh": 2,
         "sort": 2,
         "multi": multi,
