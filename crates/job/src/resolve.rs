@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{Read, Write};
 use std::path::{Component, Path, PathBuf};
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 
 /// Files from this size on are mapped rather than read: pages that are not needed take no memory.
 const MAP_FROM: u64 = 4 << 20;
@@ -184,30 +184,48 @@ fn check_digest(found: &str, expected: &str, actual: &str) -> Result<(), Resolve
     })
 }
 
+/// Contents by digest, as long as anybody in the process uses them: two jobs with one model map it once.
+static CONTENTS: Mutex<BTreeMap<String, Weak<dyn AsRef<[u8]> + Send + Sync>>> = Mutex::new(BTreeMap::new());
+
 async fn load(path: &Path) -> Result<Resource, ResolveError> {
     let (path, shown) = (path.to_owned(), path.display().to_string());
     let io = |source| ResolveError::Io { path: shown.clone(), source };
     let loaded = tokio::task::spawn_blocking(move || read_or_map(&path)).await;
     let (bytes, sha256) = loaded.map_err(|e| io(std::io::Error::other(e)))?.map_err(io)?;
+    let mut contents = CONTENTS.lock().unwrap_or_else(PoisonError::into_inner);
+    let present = contents.get(&sha256).and_then(Weak::upgrade);
+    let bytes = present.unwrap_or_else(|| {
+        contents.retain(|_, blob| blob.strong_count() > 0);
+        contents.insert(sha256.clone(), Arc::downgrade(&bytes));
+        bytes
+    });
     Ok(Resource { bytes, found: shown, sha256 })
 }
 
 fn read_or_map(path: &Path) -> std::io::Result<(Blob, String)> {
     let mut file = File::open(path)?;
-    let bytes: Blob = if file.metadata()?.len() >= MAP_FROM {
-        // SAFETY: a map is sound while nobody changes the file under it. Models are written once, under a name that
-        // appears when they are whole; whoever overwrites one in place under a running job breaks this promise as
-        // they would break a memory-mapped shared library.
-        #[allow(unsafe_code, reason = "models of gigabytes are mapped, not read")]
-        let map = unsafe { memmap2::Mmap::map(&file)? };
-        Arc::new(map)
-    } else {
+    if file.metadata()?.len() < MAP_FROM {
         let mut bytes = Vec::new();
         file.read_to_end(&mut bytes)?;
-        Arc::new(bytes)
-    };
-    let digest = hex::encode(Sha256::digest((*bytes).as_ref()));
-    Ok((bytes, digest))
+        let digest = hex::encode(Sha256::digest(&bytes));
+        return Ok((Arc::new(bytes), digest));
+    }
+    // Read and not mapped for the digest, so that only those pages of the map take memory that are needed.
+    let mut hash = Sha256::new();
+    let mut piece = vec![0; 1 << 20];
+    loop {
+        let length = file.read(&mut piece)?;
+        if length == 0 {
+            break;
+        }
+        hash.update(piece.get(..length).unwrap_or_default());
+    }
+    // SAFETY: a map is sound while nobody changes the file under it. Models are written once, under a name that
+    // appears when they are whole; whoever overwrites one in place under a running job breaks this promise as
+    // they would break a memory-mapped shared library.
+    #[allow(unsafe_code, reason = "models of gigabytes are mapped, not read")]
+    let map = unsafe { memmap2::Mmap::map(&file)? };
+    Ok((Arc::new(map), hex::encode(hash.finalize())))
 }
 
 #[cfg(test)]
@@ -241,5 +259,21 @@ mod tests {
         assert!(find(folder.path(), &["list.txt#sha256=12"]).await.contains("64 hexadecimal digits"));
         assert!(find(folder.path(), &["none.bin"]).await.contains("looked for none.bin in"));
         assert!(find(folder.path(), &["https://models.example/none.bin"]).await.contains("#sha256="));
+    }
+
+    #[tokio::test]
+    async fn contents_are_held_once() {
+        let folder = tempfile::tempdir().expect("folder");
+        for (name, content) in [("a.bin", 1_u8), ("b.bin", 1), ("c.bin", 2)] {
+            std::fs::write(folder.path().join(name), vec![content; MAP_FROM as usize]).expect("write");
+        }
+        let bytes = async |name: &str| {
+            let wanted = [Wanted::named(name)];
+            let (_, resources) = resolver(folder.path()).resolve(&wanted).await.expect("found");
+            Arc::clone(&resources.get(name).expect("found").bytes)
+        };
+        let (a, b, c) = (bytes("a.bin").await, bytes("b.bin").await, bytes("c.bin").await);
+        assert!(Arc::ptr_eq(&a, &b) && !Arc::ptr_eq(&a, &c));
+        assert_eq!((*c).as_ref().first(), Some(&2));
     }
 }

@@ -29,6 +29,8 @@ steps! {
     detect_lang_paragraph_enricher::DetectLangParagraphEnricher,
     language_filter::LanguageFilter,
     classify_fasttext_hq_prob_enricher::ClassifyFasttextHqProbEnricher,
+    fasttext::Fasttext,
+    ensemble_score::EnsembleScore,
     ken_lm_perplexity_enricher::KenLmPerplexityEnricher,
     quality_filter::QualityFilter,
     // Pages

@@ -10,13 +10,19 @@ use std::sync::Arc;
 /// outcome: `drop: reason`, `broken: reason`, or [`keep`] with the record that comes out.
 #[track_caller]
 pub(crate) fn check(step: &str, record: &str, expected: impl AsRef<str>) {
-    check_with(&[], step, record, expected);
+    check_with::<&str>(&[], step, record, expected);
 }
 
 /// Like [`check`], with resources by name.
 #[track_caller]
-pub(crate) fn check_with(resources: &[(&str, &str)], step: &str, record: &str, expected: impl AsRef<str>) {
-    let outcome = outcome(resources, step, record);
+pub(crate) fn check_with<B: AsRef<[u8]>>(
+    resources: &[(&str, B)],
+    step: &str,
+    record: &str,
+    expected: impl AsRef<str>,
+) {
+    let resources: Vec<_> = resources.iter().map(|(name, content)| (*name, content.as_ref())).collect();
+    let outcome = outcome(&resources, step, record);
     assert_eq!(outcome, expected.as_ref(), "{step} on {record}");
 }
 
@@ -39,7 +45,7 @@ pub(crate) fn check_page(step: &str, content_type: Option<&str>, bytes: &[u8], e
     assert_eq!(outcome, expected, "{step} on {content_type:?}");
 }
 
-pub(crate) fn outcome(resources: &[(&str, &str)], step: &str, record: &str) -> String {
+pub(crate) fn outcome(resources: &[(&str, &[u8])], step: &str, record: &str) -> String {
     let mut chain = match chain(resources, step) {
         Ok(chain) => chain,
         Err(refusal) => return refusal,
@@ -69,7 +75,7 @@ fn all(chain: &mut Chain, doc: Document, told: impl Fn(&Document) -> String) -> 
 }
 
 /// A chain of one step, or why it was refused.
-fn chain(resources: &[(&str, &str)], step: &str) -> Result<Chain, String> {
+fn chain(resources: &[(&str, &[u8])], step: &str) -> Result<Chain, String> {
     let list = tree::parse(&format!("- {step}")).expect(step);
     let mut complaints = Vec::new();
     let specs = parse_steps(&list, &mut complaints);
@@ -78,9 +84,11 @@ fn chain(resources: &[(&str, &str)], step: &str) -> Result<Chain, String> {
     }
     let found: BTreeMap<String, Resource> = resources
         .iter()
-        .map(|(name, text)| {
-            let bytes = Arc::new(text.as_bytes().to_vec());
-            ((*name).to_owned(), Resource { bytes, found: (*name).to_owned(), sha256: String::new() })
+        .map(|(name, content)| {
+            let (bytes, found) = (content.to_vec(), (*name).to_owned());
+            // The content tells models apart as well as a digest of it.
+            let sha256 = hex::encode(&bytes);
+            ((*name).to_owned(), Resource { bytes: Arc::new(bytes), found, sha256 })
         })
         .collect();
     Chain::new(&specs, Arc::new(Resources::new(found)), 0).map_err(|error| format!("refused: {error}"))

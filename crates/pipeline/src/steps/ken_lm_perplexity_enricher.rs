@@ -77,16 +77,14 @@ impl Step for KenLmPerplexityEnricher {
 }
 
 fn load_model(resources: &Resources, name: &str) -> Result<Arc<Model>, BuildError> {
-    let resource = resources.get(name)?;
-    resources.shared(&format!("language model {name}"), || {
+    resources.model(name, |resource| {
         Model::load(Arc::clone(&resource.bytes))
             .map_err(|error| BuildError::new(format!("{}: {error}", resource.found)))
     })
 }
 
 fn load_pieces(resources: &Resources, name: &str) -> Result<Arc<SentencePiece>, BuildError> {
-    let resource = resources.get(name)?;
-    resources.shared(&format!("SentencePiece model {name}"), || {
+    resources.model(name, |resource| {
         SentencePiece::load((*resource.bytes).as_ref())
             .map_err(|error| BuildError::new(format!("{}: {error}", resource.found)))
     })

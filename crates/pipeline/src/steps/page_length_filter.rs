@@ -199,7 +199,7 @@ mod tests {
         ] {
             let missing = outcome(&[], &sentences(1, params), page);
             assert!(missing.contains(&format!("resource {model:?} is not there")), "{params}: {missing}");
-            let wrong = outcome(&[(model, "no model")], &sentences(1, params), page);
+            let wrong = outcome(&[(model, b"no model")], &sentences(1, params), page);
             assert!(wrong.contains("cannot be used"), "{params}: {wrong}");
         }
     }

@@ -71,10 +71,9 @@ pub(super) fn read_list_or_regex(resources: &Resources, name: &str) -> Result<Pi
     Ok(PickledList { words, regex: None })
 }
 
-/// A fastText model that a recipe names, loaded once for all lanes.
+/// A fastText model that a recipe names, loaded once in the process.
 pub(super) fn load_model(resources: &Resources, name: &str) -> Result<Arc<Model>, BuildError> {
-    let resource = resources.get(name)?;
-    resources.shared(&format!("fasttext model {name}"), || {
+    resources.model(name, |resource| {
         Model::load(Arc::clone(&resource.bytes))
             .map_err(|error| BuildError::new(format!("{}: {error}", resource.found)))
     })

@@ -47,8 +47,7 @@ impl Identifier {
         if model != LANGDETECT {
             return Ok(Self::Fasttext { model: load_model(cx.resources, model)?, scratch: Box::default() });
         }
-        let resource = cx.resources.get(LANGDETECT)?;
-        let profiles = cx.resources.shared(LANGDETECT, || {
+        let profiles = cx.resources.model(LANGDETECT, |resource| {
             Profiles::load((*resource.bytes).as_ref())
                 .map_err(|error| BuildError::new(format!("{}: {error}", resource.found)))
         })?;

@@ -12,13 +12,14 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 /// Steps that need a model, whose tests load one, and the one that makes the text.
-const ELSEWHERE: [&str; 8] = [
+const ELSEWHERE: [&str; 9] = [
     "url_blocklist_filter",
     "alphabetic_characters_to_tokens_filter",
     "external",
     "detect_lang_whole_page_enricher",
     "detect_lang_paragraph_enricher",
     "classify_fasttext_hq_prob_enricher",
+    "fasttext",
     "ken_lm_perplexity_enricher",
     "extract_text",
 ];
@@ -151,7 +152,7 @@ fn any_text_costs_itself_alone() {
 fn record(text: &str, url: &str) -> String {
     serde_json::json!({
         "text": text, "url": url, "previous_word_count": 3, "metadata": {"WARC-Target-URI": url},
-        "language_id_whole_page_fasttext": {"en": 0.7}, "fasttext_hq_prob": 0.5,
+        "language_id_whole_page_fasttext": {"en": 0.7}, "fasttext_hq_prob": 0.5, "quality_a": 0.5, "quality_b": 0.25,
     })
     .to_string()
 }
