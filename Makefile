@@ -48,6 +48,7 @@ soak: GRISTMILL_BINARY := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/gri
 soak: setup build ## the long forms: a thousand kills, hundreds of seeds, ten million tasks, skew and chains of 50 million rows
 	$(CARGO) test --release -p gristmill-tests --test it -- --ignored --test-threads 1
 	$(CARGO) test --release -p gristmill-storage --lib -- --ignored
+	$(CARGO) test --release -p gristmill-extract --tests -- --ignored --nocapture --test-threads 1
 	$(CARGO) bench -p gristmill-dedup --bench dedup_soak -- 50000000 64
 
 build: .setup/rust

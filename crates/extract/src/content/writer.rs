@@ -214,8 +214,9 @@ impl Writer {
 
     /// Whether all of the line so far may be taken for the beginning of quotes and list items.
     fn line_holds_only_markers(&self) -> bool {
-        let line = self.out.rsplit('\n').next().unwrap_or_default();
-        line.bytes().all(|b| b.is_ascii_digit() || b" >-+*:.)".contains(&b))
+        // From the end, where anything else shows at once however long the line is.
+        let mut line = self.out.bytes().rev().take_while(|&b| b != b'\n');
+        line.all(|b| b.is_ascii_digit() || b" >-+*:.)".contains(&b))
     }
 
     /// Ends the line before if that is due, and begins the next one; true if a line begins here.

@@ -105,7 +105,7 @@ impl Parser<'_> {
         let place = self.place(Some(common_ancestor));
         self.link_at(place, last);
         // The furthest block's children move into a new formatting element, its only child from now on.
-        let clone = self.dom.clone_element(formatting);
+        let clone = self.clone_element(formatting);
         self.move_children(furthest, clone);
         self.dom.append(furthest, clone);
         self.dom.node_mut(formatting).flags &= !(flag::OPEN | flag::FORMATTING);
@@ -123,7 +123,7 @@ impl Parser<'_> {
 
     /// Replaces the formatting element at an index by a new one like it, in the list of formatting elements only.
     fn clone_in_place(&mut self, node: NodeId, index: usize) -> NodeId {
-        let clone = self.dom.clone_element(node);
+        let clone = self.clone_element(node);
         self.dom.node_mut(node).flags &= !(flag::OPEN | flag::FORMATTING);
         self.dom.node_mut(clone).flags |= flag::OPEN | flag::FORMATTING;
         if let Some(Entry::Element { node, .. }) = self.formatting.entries.get_mut(index) {

@@ -1,6 +1,6 @@
 //! Tree construction: dispatch, insertion, and what all insertion modes share (HTML standard 13.2.6).
 
-use super::dom::{DOCUMENT, Dom, Kind, NONE, NodeId, Span, flag};
+use super::dom::{Attribute, DOCUMENT, Dom, Kind, NONE, NodeId, Span, flag};
 use super::formatting::{ActiveFormatting, Entry};
 use super::names::{Attr, Tag, group};
 use super::open::OpenElements;
@@ -374,13 +374,20 @@ impl Parser<'_> {
                 continue;
             };
             let place = self.place(None);
-            let clone = self.dom.clone_element(node);
+            let clone = self.clone_element(node);
             self.link_at(place, clone);
             self.push_open(clone);
             self.dom.node_mut(node).flags &= !flag::FORMATTING;
             self.dom.node_mut(clone).flags |= flag::FORMATTING;
             self.formatting.entries[at] = Entry::Element { node: clone, tag, fingerprint };
         }
+    }
+
+    /// A new element like this one. It shares the other's attributes, but whoever extracts reads them again.
+    pub(super) fn clone_element(&mut self, node: NodeId) -> NodeId {
+        let bytes = |attribute: &Attribute| u64::from(attribute.length());
+        self.work += self.dom.attributes_of(node).iter().map(|attribute| 1 + bytes(attribute)).sum::<u64>();
+        self.dom.clone_element(node)
     }
 
     // Dispatch: HTML rules or foreign content.

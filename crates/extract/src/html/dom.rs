@@ -70,6 +70,13 @@ pub(crate) struct Attribute {
     length: u32,
 }
 
+impl Attribute {
+    /// Bytes of the value.
+    pub(crate) fn length(&self) -> u32 {
+        self.length
+    }
+}
+
 /// A piece of text: a range of the page or of the side buffer.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Span {

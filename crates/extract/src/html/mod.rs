@@ -6,7 +6,7 @@
 //!
 //! It fails in two ways only, both on hostile input: too many nodes, and too much work. Everything in it is linear in the
 //! page except what the standard words as a rearrangement of open elements (the adoption agency, reopened formatting
-//! elements), which draws on a budget in proportion to the page.
+//! elements with all their attributes), which draws on a budget in proportion to the page.
 //!
 //! The rules are those of <https://html.spec.whatwg.org/multipage/parsing.html>; where [`Dialect`]s differ it says so.
 
