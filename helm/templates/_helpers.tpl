@@ -62,7 +62,8 @@ capabilities: {drop: [ALL]}
 - {name: GRISTMILL_METRICS, value: "0.0.0.0:9090"}
 - {name: GRISTMILL_SCRATCH, value: /scratch}
 - {name: TMPDIR, value: /scratch}
-- {name: RUST_LOG, value: {{ $v.log | quote }}}
+- {name: GRISTMILL_LOG, value: {{ $v.log | quote }}}
+- {name: GRISTMILL_LOG_FORMAT, value: json}
 {{- with $v.redis.user }}
 - {name: GRISTMILL_REDIS_USER, value: {{ . | quote }}}
 {{- end }}
