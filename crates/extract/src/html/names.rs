@@ -217,6 +217,15 @@ impl Names {
         Tag(number)
     }
 
+    /// A name by its number.
+    #[cfg(test)]
+    pub(crate) fn name(&self, tag: Tag) -> &[u8] {
+        match (tag.0 as usize).checked_sub(Tag::KNOWN) {
+            Some(at) => &self.listed[at],
+            None => tag.known_name().as_bytes(),
+        }
+    }
+
     /// The number of a name that a caller's selector mentions; it stays the same over documents.
     pub(crate) fn keep(&mut self, name: &str) -> Tag {
         let mut key = NameKey::default();
