@@ -2,13 +2,16 @@
 """How good extracted text is: ours beside Resiliparse, jusText and Trafilatura, against texts picked by hand.
 
     cargo build --release -p gristmill-extract --example extract_stream
-    bench/extract_quality.py FOLDER [--program target/release/examples/extract_stream] [--pages] [--time ROUNDS]
+    bench/extract_quality.py FOLDER [--program target/release/examples/extract_stream] [--other PYTHON] [--pages] [--time ROUNDS]
 
 FOLDER holds `ground-truth.json`, which maps a page's id to its `articleBody`, and `html/ID.html.gz` (the layout of
 scrapinghub/article-extraction-benchmark). The measure is that benchmark's: `\\w+` tokens, counted 4-grams; true and false
 positives and false negatives as shares of their sum for each page; precision and recall averaged over pages, and the F1 of
 the averages. Each half of the pages, odd and even by id, is scored, too: what fits only one of them fits nothing else.
 
+`union` is what `extractor: union` keeps where pages need 50 words, as in `page_length_filter: {length_type: word, min_length: 50}`.
+
+  --other   a Python with another version of Resiliparse, compared as well
   --pages   precision and recall of each page, worst first
   --time    CPU seconds over all pages, ROUNDS rounds, beside Resiliparse's in the same run; pin it: `taskset -c 0 …`
 
@@ -38,7 +41,14 @@ OURS = {
     "ours: justext": ["--justext"],
     "ours: justext, any language": ["--justext", "--any-language"],
 }
-UNION = ["ours: resiliparse", "ours: main", "ours: justext"]
+UNION = ["ours: main", "ours: resiliparse", "ours: justext"]
+UNION_WORDS = 50
+OTHER = """
+import importlib.metadata, json, sys
+from resiliparse.extract.html2text import extract_plain_text
+texts = [extract_plain_text(page, main_content=True) for page in json.load(sys.stdin)]
+json.dump([importlib.metadata.version("resiliparse"), texts], sys.stdout)
+"""
 
 
 def grams(text):
@@ -109,6 +119,18 @@ def peers():
         pass
 
 
+def other(python, pages):
+    """What the Resiliparse of another Python makes of the pages."""
+    answer = subprocess.run([python, "-c", OTHER], input=json.dumps(pages).encode(), stdout=subprocess.PIPE, check=True)
+    version, texts = json.loads(answer.stdout)
+    return {f"resiliparse {version}": texts}
+
+
+def union(alternatives):
+    """The first text that is long enough, else the last."""
+    return next((text for text in alternatives if len(re.findall(r"\w+", text)) >= UNION_WORDS), alternatives[-1])
+
+
 def our_seconds(program, flags, pages, rounds):
     """CPU seconds of the program from start to end."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
@@ -141,6 +163,7 @@ def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder")
     parser.add_argument("--program", default="target/release/examples/extract_stream")
+    parser.add_argument("--other")
     parser.add_argument("--pages", action="store_true")
     parser.add_argument("--time", type=int, default=0)
     args = parser.parse_args()
@@ -155,7 +178,10 @@ def main():
         measure(args.program, pages, args.time)
         return
     texts = {name: [extract(page) for page in pages] for name, extract in peers()}
+    if args.other:
+        texts |= other(args.other, pages)
     texts |= {name: ours(args.program, flags, pages) for name, flags in OURS.items()}
+    texts["ours: union"] = [union(alternatives) for alternatives in zip(*(texts[who] for who in UNION))]
     scores = {
         who: [precision_recall(text, truth[name]) for text, name in zip(found, names)] for who, found in texts.items()
     }

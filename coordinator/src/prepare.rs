@@ -7,7 +7,7 @@ use gristmill_job::resolve::{ResolveError, Resolver};
 use gristmill_job::{Plan, PlanError, plan};
 use gristmill_pipeline::recipe::InputFormat;
 use gristmill_pipeline::step::{Context, Kind, Needs};
-use gristmill_pipeline::{Recipe, Resources};
+use gristmill_pipeline::{Built, Recipe, Resources};
 use gristmill_storage::{Format, InputError, Kind as StoreKind, Lister, Listing, Pattern, Stores};
 use std::path::Path;
 
@@ -102,9 +102,13 @@ pub async fn prepare(
     allow.check_recipe(recipe)?;
     let (planned, resources) = resolver.resolve(&allow.models(recipe)?).await?;
     let cx = Context { resources: &resources, seed: recipe.head.seed };
+    let mut has_alternatives = false;
     for spec in &recipe.steps {
         let at = |why: String| PrepareError::Step { place: spec.index, step: spec.def.name, why };
-        spec.parsed.build(&cx).map_err(|e| at(e.to_string()))?;
+        let built = spec.parsed.build(&cx).map_err(|e| at(e.to_string()))?;
+        if matches!(built, Built::Alternatives(_)) && std::mem::replace(&mut has_alternatives, true) {
+            return Err(at("there may be one step that tries several extractors".to_owned()));
+        }
     }
     let patterns: Vec<Pattern> = recipe
         .head

@@ -1,4 +1,4 @@
-//! Other people's answers: what DCLM's own code, datatrove, ftfy, Resiliparse, fastText, KenLM and SentencePiece say, held against ours.
+//! Other people's answers: what DCLM's own code, datatrove, ftfy, Resiliparse, jusText, Beautiful Soup, fastText, KenLM and SentencePiece say, held against ours.
 
 mod bff;
 mod datatrove;
@@ -8,6 +8,7 @@ mod ftfy;
 mod kenlm;
 mod langdetect;
 mod lid;
+mod lxml;
 mod minhash;
 mod sentences;
 mod warc;

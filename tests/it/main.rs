@@ -15,3 +15,4 @@ mod scale;
 mod sim;
 mod steps;
 mod storage;
+mod union;

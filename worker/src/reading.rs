@@ -31,7 +31,8 @@ pub fn read(item: Item, name: &str) -> Reading {
             doc.fields.remove("metadata");
             stem.clone_into(&mut doc.id);
             doc.fields.set("id", stem);
-            doc.body = Some(Body { bytes: body, content_type: None });
+            // The name says it.
+            doc.body = Some(Body { bytes: body, content_type: Some("text/html".to_owned()) });
             Reading::Document(Box::new(doc))
         }
         Item::Skipped { kind, .. } => Reading::Skipped(kind),

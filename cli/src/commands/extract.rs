@@ -3,6 +3,7 @@
 use crate::failure::{Failure, Outcome};
 use crate::request::{runtime, stores};
 use gristmill_pipeline::recipe::{Complaint, parse_steps, tree};
+use gristmill_pipeline::step::Alternative;
 use gristmill_pipeline::{Chain, Ended, Resources, Tally, Verdict};
 use gristmill_storage::{Lister, Open, PathSource, Pattern, open};
 use gristmill_worker::reading::{self, Reading};
@@ -17,7 +18,7 @@ pub(crate) struct Args {
     /// HTML files (.html, .html.gz), folders of such, or WARCs
     #[arg(required = true)]
     paths: Vec<String>,
-    /// The extractor: main, resiliparse or justext
+    /// The extractor: main, resiliparse, justext, or union for the first of these that finds text
     #[arg(long, default_value = "main")]
     extractor: String,
     /// How main writes the text: plain or markdown
@@ -32,6 +33,9 @@ pub(crate) struct Args {
 struct Line<'a> {
     id: &'a str,
     url: Option<&'a str>,
+    /// Whose text it is, where several were tried.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    extractor: Option<&'a str>,
     text: &'a str,
 }
 
@@ -51,6 +55,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     if let Some(complaint) = complaints.first() {
         return Err(Failure::Request(anyhow::anyhow!("{}", complaint.message)));
     }
+    let union = args.extractor == "union";
     let mut chain = Chain::new(&specs, Arc::new(Resources::default()), 0).map_err(Failure::request)?;
     let patterns: Vec<Pattern> = args.paths.iter().map(|path| pattern(path)).collect();
     let listing = runtime()?.block_on(Lister::new(&stores()).list(&patterns)).map_err(Failure::request)?;
@@ -80,8 +85,10 @@ pub(crate) fn run(args: Args) -> Outcome {
                         let url = doc.fields.str("url");
                         let text =
                             doc.text.as_ref().map(gristmill_pipeline::Text::as_str).unwrap_or_default();
-                        emit(&mut out, &Line { id: &doc.id, url: url.as_deref(), text })
-                            .map_err(Failure::job)?;
+                        let extractor = if union { doc.fields.str(Alternative::FIELD) } else { None };
+                        let line =
+                            Line { id: &doc.id, url: url.as_deref(), extractor: extractor.as_deref(), text };
+                        emit(&mut out, &line).map_err(Failure::job)?;
                     }
                     Verdict::Drop(reason) | Verdict::Broken(reason) => {
                         *others.entry(reason.into_owned()).or_default() += 1;

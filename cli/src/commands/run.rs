@@ -293,6 +293,9 @@ fn summary(manifest: &Manifest, output: &Uri) -> std::io::Result<()> {
         row(&format!("broken: {reason}"), *n)?;
     }
     row("kept", documents.kept)?;
+    for (by, n) in &documents.extracted_by {
+        row(&format!("pages whose text by {by} survived the filters"), *n)?;
+    }
     let bytes = manifest.files.iter().map(|f| f.bytes).sum();
     writeln!(
         out,

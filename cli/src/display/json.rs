@@ -63,6 +63,7 @@ fn tally(tally: Option<&v1::Tally>) -> Value {
         "broken": sorted(&tally.broken),
         "skipped": sorted(&tally.skipped),
         "made": tally.made,
+        "extracted_by": sorted(&tally.extracted_by),
     })
 }
 

@@ -141,6 +141,11 @@ pub(crate) fn funnel(tally: &v1::Tally) -> Vec<String> {
     );
     rows.extend(most_first(&tally.broken).into_iter().map(|(reason, n)| row(format!("broken: {reason}"), n)));
     rows.push(row("kept".to_owned(), tally.kept));
+    rows.extend(
+        most_first(&tally.extracted_by)
+            .into_iter()
+            .map(|(by, n)| row(format!("pages whose text by {by} survived the filters"), n)),
+    );
     rows
 }
 

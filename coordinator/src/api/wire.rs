@@ -152,6 +152,7 @@ fn tally(tally: &Tally) -> v1::Tally {
         dropped: tally.dropped.clone().into_iter().collect(),
         broken: tally.broken.clone().into_iter().collect(),
         skipped: tally.skipped.clone().into_iter().collect(),
+        extracted_by: tally.extracted_by.clone().into_iter().collect(),
     }
 }
 

@@ -23,6 +23,7 @@ pub mod charset;
 mod content;
 mod html;
 mod justext;
+pub mod media;
 mod memo;
 mod options;
 mod resiliparse;
@@ -83,7 +84,7 @@ impl Extractor {
                     Box::new(resiliparse::Engine::new(options, &mut wanted, &mut dom.names)?),
                 ),
                 Algorithm::Main(options) => {
-                    Engine::Main(Box::new(content::Engine::new(options.clone(), &mut wanted)))
+                    Engine::Main(Box::new(content::Engine::new(options.clone(), &mut wanted, &mut dom.names)))
                 }
                 Algorithm::Justext(options) => {
                     Engine::Justext(Box::new(justext::Engine::new(options.clone(), &mut wanted)))
@@ -98,16 +99,15 @@ impl Extractor {
     /// The page's text by the first algorithm. A leading U+FEFF is text like any other, as in Resiliparse;
     /// [`charset::decode`] leaves none.
     pub fn extract(&mut self, html: &str) -> Result<String, ExtractError> {
-        let mut texts = self.texts(html, 1)?;
-        Ok(texts.pop().unwrap_or_default())
+        self.texts(html, 1)?.pop().unwrap_or_else(|| Ok(String::new()))
     }
 
-    /// The page's text by each algorithm, in their order.
-    pub fn extract_all(&mut self, html: &str) -> Result<Vec<String>, ExtractError> {
+    /// The page's text by each algorithm, in their order. Where one gives up on a page, others may not.
+    pub fn extract_all(&mut self, html: &str) -> Result<Vec<Result<String, ExtractError>>, ExtractError> {
         self.texts(html, usize::MAX)
     }
 
-    fn texts(&mut self, html: &str, count: usize) -> Result<Vec<String>, ExtractError> {
+    fn texts(&mut self, html: &str, count: usize) -> Result<Vec<Result<String, ExtractError>>, ExtractError> {
         if html.len() > ExtractError::MAX_BYTES {
             return Err(ExtractError::TooLarge { bytes: html.len() });
         }
@@ -117,16 +117,13 @@ impl Extractor {
             GaveUp::TooTangled => ExtractError::TooTangled,
         })?;
         let dom = &self.dom;
-        self.engines
-            .iter_mut()
-            .take(count)
-            .map(|engine| match engine {
-                Engine::Resiliparse(options, engine) => engine.extract(dom, page, options),
-                Engine::Main(engine) => engine.extract(dom, page),
-                Engine::Justext(engine) => Ok(engine.extract(dom, page)),
-                Engine::BeautifulSoup => Ok(soup::text(dom, page)),
-            })
-            .collect()
+        let texts = self.engines.iter_mut().take(count).map(|engine| match engine {
+            Engine::Resiliparse(options, engine) => engine.extract(dom, page, options),
+            Engine::Main(engine) => engine.extract(dom, page),
+            Engine::Justext(engine) => Ok(engine.extract(dom, page)),
+            Engine::BeautifulSoup => Ok(soup::text(dom, page)),
+        });
+        Ok(texts.collect())
     }
 }
 

@@ -273,7 +273,8 @@ fn several_algorithms_from_one_parse() {
             Algorithm::Justext(gristmill_extract::JustextOptions::default()),
         ]
     };
-    let together = Extractor::with(algorithms()).expect("options").extract_all(&page).expect("texts");
+    let together = Extractor::with(algorithms()).expect("options").extract_all(&page).expect("a page");
+    let together: Vec<String> = together.into_iter().map(|text| text.expect("text")).collect();
     let alone: Vec<String> = algorithms()
         .into_iter()
         .map(|algorithm| Extractor::with(vec![algorithm]).expect("options").extract(&page).expect("text"))
@@ -293,4 +294,105 @@ fn teasers_are_no_article() {
         "<div class=news><ul>{teasers}</ul></div><div class=text><p>{a}</p><p>{b}</p><p>{c}</p><p>{d}</p></div>"
     ));
     check(&page, &[a, b, c, d], &["On mills"]);
+}
+
+#[test]
+fn code_in_other_clothes() {
+    let [a, b, ..] = PROSE;
+    let page = frame(&format!(
+        "<article><p>{a}</p><table class=highlight><tr><td class=blob-num data-line=1></td><td class=blob-code><span>def</span> grind(x):</td></tr>
+        <tr><td class=blob-num data-line=2></td><td class=blob-code>    return x</td></tr></table>
+        <div class=codeblock><pre><code><span class=line>let a = 1;</span>\n<span class=line>let b = 2;</span></code></pre><button>Copy</button></div>
+        <div style='display: none' class=tab><div><pre>for windows</pre></div></div>
+        <div class=crayon-syntax><table><tr><td class=crayon-nums><div>17</div></td><td><div>one line</div></td></tr></table></div><p>{b}</p></article>"
+    ));
+    check(
+        &page,
+        &[a, "def grind(x):\n    return x\n", "let a = 1;\nlet b = 2;\n", "for windows", "one line", b],
+        &["Copy", "17", "| "],
+    );
+}
+
+#[test]
+fn tables_with_links_in_a_column() {
+    let [a, b, c, _] = PROSE;
+    let rows: String = (1..9)
+        .map(|at| {
+            format!("<tr><td>{at} kB</td><td><a href=/f{at}>a-long-name-of-a-file-{at}.tar.gz</a></td><td>all of it</td></tr>")
+        })
+        .collect();
+    let cells: String = (1..9)
+        .map(|at| format!("<div class=col-first><a href=/c{at}>Class{at}</a></div><div class=col-last>Grinds {at} kinds of grain</div>"))
+        .collect();
+    let page = frame(&format!(
+        "<article><p>{a}</p><div><table><tr><th>Size</th><th>File</th><th>What</th></tr>{rows}</table></div><p>{b}</p><div class=grid>{cells}</div><p>{c}</p></article>"
+    ));
+    check(
+        &page,
+        &[
+            a,
+            "Size | File | What\n1 kB | a-long-name-of-a-file-1.tar.gz | all of it",
+            "Class8\nGrinds 8 kinds of grain",
+        ],
+        &["Popular"],
+    );
+}
+
+#[test]
+fn links_in_works_of_reference() {
+    let [a, b, c, _] = PROSE;
+    let wiki = frame(&format!(
+        "<div class=mw-parser-output><p>{a}</p><p>{b}</p><h2>Mills nearby</h2><ul><li><a href=/x>The upper mill</a></li><li><a href=/y>The lower mill</a></li></ul></div>"
+    ));
+    check(&wiki, &[a, "Mills nearby\n\n- The upper mill\n- The lower mill"], &["Popular"]);
+    let documentation = frame(&format!(
+        "<article><p>{a} <code>a</code></p><p>Source: <a href=/s>lib/grind.py, with all of its history</a></p><p>{b} <code>b</code></p><p>{c} <code>c</code></p></article>"
+    ));
+    check(&documentation, &["Source: lib/grind.py"], &["Popular"]);
+}
+
+#[test]
+fn menus_without_a_name() {
+    let [a, b, c, _] = PROSE;
+    let page = frame(&format!(
+        "<div class=x><div><a href=1>Home</a> | <b><a href=2>Forum</a></b> | <a href=3>Last post</a></div><p>{a}</p><p>{b}</p><p>{c}</p>
+        <ul><li><a href=1>1</a><li>2<li><a href=3>3</a><li><a href=4>4</a><li><a href=5>5</a><li><a href=6>6</a></ul></div>"
+    ));
+    check(&page, &[a, b, c], &["Forum", "- 4"]);
+}
+
+#[test]
+fn user_boxes() {
+    let posts: String = PROSE
+        .iter()
+        .enumerate()
+        .map(|(at, text)| {
+            format!(
+                "<article class='message message--post'><section class=message-user><h4 class=message-name><a>user{at}</a></h4><h5 class=userTitle>Member</h5>
+                <dl><dt>Messages<dd>12</dl></section><div class=message-body><div class=bbWrapper>{text}</div></div></article>"
+            )
+        })
+        .collect();
+    check(&frame(&format!("<div class=block>{posts}</div>")), &PROSE, &["Member", "Messages", "user1"]);
+}
+
+#[test]
+fn formulas_without_their_source() {
+    let [a, ..] = PROSE;
+    let page = frame(&format!(
+        "<article><p>{a} It is <math><mfrac><mi>a</mi><mrow><mi>b</mi><mo>+</mo><mn>1</mn></mrow></mfrac><mo>=</mo><msqrt><mi>x</mi></msqrt></math> and
+        <math><msubsup><mi>y</mi><mn>1</mn><mn>2</mn></msubsup><mroot><mi>z</mi><mn>3</mn></mroot></math>, with
+        <mjx-container class=MathJax><mjx-math aria-hidden=true><mjx-mi></mjx-mi></mjx-math><mjx-assistive-mml><math><msup><mi>c</mi><mn>2</mn></msup></math></mjx-assistive-mml></mjx-container>,
+        <img alt='$p^2$'>, <img alt='\\sqrt{{2}}'> and <span class=MathJax><span>q2</span></span><script type='math/tex'>q^2</script>, not <img alt='a mill'>.</p></article>"
+    ));
+    check(
+        &page,
+        &[
+            "$\\frac{a}{b + 1} = \\sqrt{x}$",
+            "$y_{1}^{2} {z}^{1/3}$",
+            "with $c^{2}$,",
+            "$p^2$, $\\sqrt{2}$ and $q^2$",
+        ],
+        &["q2", "a mill"],
+    );
 }

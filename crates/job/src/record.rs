@@ -194,6 +194,9 @@ pub struct Documents {
     /// Records that are no documents.
     #[serde(default)]
     pub skipped_records: BTreeMap<String, u64>,
+    /// Where several extractors were tried: pages that survived the pass by the text of each.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extracted_by: BTreeMap<String, u64>,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -221,6 +224,7 @@ impl From<Tally> for Documents {
             dropped: tally.dropped,
             broken: tally.broken,
             skipped_records: tally.skipped,
+            extracted_by: tally.extracted_by,
         }
     }
 }

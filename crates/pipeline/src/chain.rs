@@ -1,9 +1,12 @@
 //! A run of steps between two barriers, one document after another.
 
+mod alternatives;
+
+use self::alternatives::{Out, Pages};
 use crate::recipe::StepSpec;
 use crate::step::{
-    Answer, BatchStep, Context, NO_BODY, NO_TEXT, Needs, ObserveStep, Observed, Programs, SplitStep,
-    StepError,
+    Alternative, AlternativesStep, Answer, BatchStep, Context, NO_BODY, NO_TEXT, Needs, ObserveStep,
+    Observed, Programs, SplitStep, StepError,
 };
 use crate::{BuildError, Built, Document, MapStep, Resources, Tally, Verdict};
 use std::collections::VecDeque;
@@ -14,8 +17,9 @@ use std::sync::Arc;
 ///
 /// A document goes in ([`Chain::put`]), is led on ([`Chain::go`]) and comes to an end ([`Chain::next_ended`]): at the step that does not
 /// keep it, or behind the last. A step may make several of one, and one that works in batches lets documents wait for
-/// others ([`Chain::flush`]); those that are kept come out in the order in which they went in. With each goes its
-/// origin, of whatever kind, which the chain only carries.
+/// others ([`Chain::flush`]); those that are kept come out in the order in which they went in. Where a step offers several
+/// texts for a page, the chain tries them one after the other ([`alternatives`]). With each document goes its origin, of
+/// whatever kind, which the chain only carries.
 ///
 /// The chain counts what becomes of every document; steps neither count nor time nor log. A step that panics breaks the
 /// document it panicked on, and is built anew for the next one.
@@ -24,8 +28,8 @@ pub struct Chain<O = ()> {
     tools: Tools,
     /// The last of them is the next to be led on.
     todo: Vec<Walk<O>>,
-    ended: VecDeque<Ended<O>>,
-    observed: Vec<(usize, Observed)>,
+    pages: Pages<O>,
+    out: Out<O>,
 }
 
 struct Link<O> {
@@ -36,6 +40,7 @@ struct Link<O> {
 enum Work<O> {
     Map(Box<dyn MapStep>),
     Split(Box<dyn SplitStep>),
+    Alternatives(Box<dyn AlternativesStep>),
     Observe(Box<dyn ObserveStep>),
     Batch(Batch<O>),
 }
@@ -43,9 +48,14 @@ enum Work<O> {
 /// Documents that wait for a step that takes many at once.
 struct Batch<O> {
     step: Box<dyn BatchStep>,
-    waiting: Vec<Document>,
-    origins: Vec<O>,
-    /// Of their texts.
+    waiting: Vec<Waiting<O>>,
+    /// Of the texts of those.
+    bytes: usize,
+}
+
+struct Waiting<O> {
+    doc: Document,
+    way: Way<O>,
     bytes: usize,
 }
 
@@ -58,8 +68,18 @@ struct Tools {
 /// A document on its way, and the link it comes to next.
 struct Walk<O> {
     doc: Document,
-    origin: O,
     at: usize,
+    way: Way<O>,
+}
+
+/// Where a document comes from.
+#[derive(Clone)]
+struct Way<O> {
+    origin: O,
+    /// The page that it is, or was made of, if there are several texts of that.
+    page: Option<u64>,
+    /// Whether a text before it came to nothing.
+    again: bool,
 }
 
 /// A document that came to its end.
@@ -82,7 +102,7 @@ const NO_PROGRAMS: &str =
 
 impl<O> Batch<O> {
     fn new(step: Box<dyn BatchStep>) -> Self {
-        Self { step, waiting: Vec::new(), origins: Vec::new(), bytes: 0 }
+        Self { step, waiting: Vec::new(), bytes: 0 }
     }
 }
 
@@ -104,48 +124,55 @@ impl<O: Clone> Chain<O> {
             .iter()
             .map(|spec| Ok(Link { spec: Arc::clone(spec), work: tools.build(spec)? }))
             .collect::<Result<_, BuildError>>()?;
-        Ok(Self { links, tools, todo: Vec::new(), ended: VecDeque::new(), observed: Vec::new() })
+        Ok(Self { links, tools, todo: Vec::new(), pages: Pages::default(), out: Out::default() })
     }
 
     /// Takes a document in. It is counted as seen.
     pub fn put(&mut self, doc: Document, origin: O, tally: &mut Tally) {
         tally.seen += 1;
-        self.todo.push(Walk { doc, origin, at: 0 });
+        self.todo.push(Walk { doc, at: 0, way: Way { origin, page: None, again: false } });
     }
 
     /// The document that [`Chain::go`] leads on next.
     #[must_use]
     pub fn upcoming(&self) -> Option<(&Document, &O)> {
-        self.todo.last().map(|walk| (&walk.doc, &walk.origin))
+        self.todo.last().map(|walk| (&walk.doc, &walk.way.origin))
     }
 
     /// Leads the upcoming document on, as far as it comes by itself.
     pub fn go(&mut self, tally: &mut Tally) -> Result<(), StepError> {
-        let Some(Walk { mut doc, origin, mut at }) = self.todo.pop() else { return Ok(()) };
+        let Some(Walk { mut doc, mut at, mut way }) = self.todo.pop() else { return Ok(()) };
         loop {
             let Some(link) = self.links.get_mut(at) else {
-                self.end(Ended { doc, verdict: Verdict::Keep, step: None, origin }, tally);
+                self.lead_end(doc, Verdict::Keep, None, way, tally);
                 return Ok(());
             };
             let (index, step) = (link.spec.index, link.spec.def.name);
-            match link.meet(&mut doc, &self.tools, &mut self.observed) {
+            match link.meet(&mut doc, &self.tools, self.pages.observed(way.page, &mut self.out)) {
                 Met::Passes => {
-                    tally.passed(index, 1);
+                    self.pages.tally(way.page, tally).passed(index, 1);
                     at += 1;
                 }
+                Met::Offers(first, rest) => {
+                    self.pages.tally(way.page, tally).passed(index, 1);
+                    at += 1;
+                    way.page = Some(self.pages.open(&mut doc, first, rest, at));
+                }
                 Met::Ends(verdict) => {
-                    tally.stopped(index, &verdict);
-                    self.end(Ended { doc, verdict, step: Some(step), origin }, tally);
+                    self.pages.tally(way.page, tally).stopped(index, &verdict);
+                    self.lead_end(doc, verdict, Some(step), way, tally);
                     return Ok(());
                 }
                 Met::Becomes(parts) => {
-                    tally.passed(index, parts.len() as u64);
-                    let parts = self.parts(doc, parts, &origin, step, tally);
-                    self.lead_on(parts, at + 1);
+                    self.pages.tally(way.page, tally).passed(index, parts.len() as u64);
+                    let parts = self.parts(doc, parts, way, (at, step), tally);
+                    self.lead_on(parts);
                     return Ok(());
                 }
                 Met::Waits => {
-                    return if link.wait(doc, origin) { self.run_batch(at, tally) } else { Ok(()) };
+                    let more = self.pages.bytes(way.page);
+                    let enough = link.wait(doc, way, more);
+                    return self.run_batch(at, enough, tally);
                 }
             }
         }
@@ -156,72 +183,81 @@ impl<O: Clone> Chain<O> {
     pub fn flush(&mut self, tally: &mut Tally) -> Result<bool, StepError> {
         let waits = |link: &Link<O>| matches!(&link.work, Work::Batch(batch) if !batch.waiting.is_empty());
         let Some(at) = self.links.iter().position(waits) else { return Ok(false) };
-        self.run_batch(at, tally)?;
+        self.run_batch(at, usize::MAX, tally)?;
         Ok(true)
     }
 
     /// The next document that came to its end.
     pub fn next_ended(&mut self) -> Option<Ended<O>> {
-        self.ended.pop_front()
+        self.out.ended.pop_front()
     }
 
     /// What steps observed since the last call: the step's place in the recipe, and the value.
     pub fn take_observed(&mut self) -> std::vec::Drain<'_, (usize, Observed)> {
-        self.observed.drain(..)
+        self.out.observed.drain(..)
     }
 
-    /// Lets the documents that wait at a link meet its step.
-    fn run_batch(&mut self, at: usize, tally: &mut Tally) -> Result<(), StepError> {
+    /// Lets so many of the documents that wait at a link meet its step.
+    fn run_batch(&mut self, at: usize, count: usize, tally: &mut Tally) -> Result<(), StepError> {
         let Some(link) = self.links.get_mut(at) else { return Ok(()) };
         let (index, name) = (link.spec.index, link.spec.def.name);
         let Work::Batch(batch) = &mut link.work else { return Ok(()) };
-        let (mut docs, origins) = (std::mem::take(&mut batch.waiting), std::mem::take(&mut batch.origins));
-        batch.bytes = 0;
+        let count = count.min(batch.waiting.len());
+        if count == 0 {
+            return Ok(());
+        }
+        let (mut docs, mut ways) = (Vec::with_capacity(count), Vec::with_capacity(count));
+        for Waiting { doc, way, bytes } in batch.waiting.drain(..count) {
+            batch.bytes -= bytes;
+            docs.push(doc);
+            ways.push(way);
+        }
         let mut answers = batch.step.apply(&mut docs)?.into_iter();
         let mut on = Vec::new();
-        for (doc, origin) in docs.into_iter().zip(origins) {
+        for (doc, way) in docs.into_iter().zip(ways) {
             match answers.next().unwrap_or_else(|| Answer::Verdict(Verdict::broken("no answer"))) {
                 Answer::Verdict(Verdict::Keep) => {
-                    tally.passed(index, 1);
-                    on.push((doc, origin));
+                    self.pages.tally(way.page, tally).passed(index, 1);
+                    on.push(Walk { doc, at: at + 1, way });
                 }
                 Answer::Verdict(verdict) => {
-                    tally.stopped(index, &verdict);
-                    self.end(Ended { doc, verdict, step: Some(name), origin }, tally);
+                    self.pages.tally(way.page, tally).stopped(index, &verdict);
+                    on.extend(self.end(doc, verdict, Some(name), way, tally));
                 }
                 Answer::Documents(parts) => {
-                    tally.passed(index, parts.len() as u64);
-                    on.extend(self.parts(doc, parts, &origin, name, tally));
+                    self.pages.tally(way.page, tally).passed(index, parts.len() as u64);
+                    on.extend(self.parts(doc, parts, way, (at, name), tally));
                 }
             }
         }
-        self.lead_on(on, at + 1);
+        self.lead_on(on);
         Ok(())
     }
 
-    /// Has documents go on from a link, the first of them first.
-    fn lead_on(&mut self, docs: Vec<(Document, O)>, at: usize) {
-        self.todo.extend(docs.into_iter().rev().map(|(doc, origin)| Walk { doc, origin, at }));
+    /// Has documents go on, the first of them first.
+    fn lead_on(&mut self, walks: Vec<Walk<O>>) {
+        self.todo.extend(walks.into_iter().rev());
     }
 
-    /// What was made of a document takes its place: one keeps its identity, several are numbered. Of nothing, the document is
-    /// dropped.
+    /// What was made of a document at a link takes its place: one keeps its identity, several are numbered. Of nothing, the
+    /// document is dropped.
     fn parts(
         &mut self,
         doc: Document,
         mut parts: Vec<Document>,
-        origin: &O,
-        step: &'static str,
+        way: Way<O>,
+        (at, step): (usize, &'static str),
         tally: &mut Tally,
-    ) -> Vec<(Document, O)> {
+    ) -> Vec<Walk<O>> {
         match &mut parts[..] {
             [] => {
-                let verdict = Verdict::dropped(NOTHING_LEFT);
-                self.end(Ended { doc, verdict, step: Some(step), origin: origin.clone() }, tally);
+                let again = self.end(doc, Verdict::dropped(NOTHING_LEFT), Some(step), way, tally);
+                return again.into_iter().collect();
             }
             [one] => one.id = doc.id,
             several => {
-                tally.made += several.len() as u64 - 1;
+                self.pages.tally(way.page, tally).made += several.len() as u64 - 1;
+                self.pages.became(way.page, several.len());
                 for (number, part) in several.iter_mut().enumerate() {
                     part.id = format!("{}#{number}", doc.id);
                     if part.fields.contains("id") {
@@ -230,12 +266,33 @@ impl<O: Clone> Chain<O> {
                 }
             }
         }
-        parts.into_iter().map(|part| (part, origin.clone())).collect()
+        parts.into_iter().map(|doc| Walk { doc, at: at + 1, way: way.clone() }).collect()
     }
 
-    fn end(&mut self, ended: Ended<O>, tally: &mut Tally) {
-        tally.ended(ended.step.unwrap_or_default(), &ended.verdict);
-        self.ended.push_back(ended);
+    /// Counts a document that came to its end. Gives its page with another text, where there is one to be tried.
+    fn end(
+        &mut self,
+        doc: Document,
+        verdict: Verdict,
+        step: Option<&'static str>,
+        way: Way<O>,
+        tally: &mut Tally,
+    ) -> Option<Walk<O>> {
+        let Way { origin, page, .. } = way;
+        self.pages.end(Ended { doc, verdict, step, origin }, page, tally, &mut self.out)
+    }
+
+    /// The same, and leads on what is to be tried.
+    fn lead_end(
+        &mut self,
+        doc: Document,
+        verdict: Verdict,
+        step: Option<&'static str>,
+        way: Way<O>,
+        tally: &mut Tally,
+    ) {
+        let again = self.end(doc, verdict, step, way, tally);
+        self.todo.extend(again);
     }
 }
 
@@ -248,7 +305,7 @@ impl Chain {
                 self.go(tally)?;
             }
             if !self.flush(tally)? {
-                return Ok(self.ended.drain(..).collect());
+                return Ok(self.out.ended.drain(..).collect());
             }
         }
     }
@@ -259,6 +316,8 @@ enum Met {
     Passes,
     Ends(Verdict),
     Becomes(Vec<Document>),
+    /// The first text, and those that come next.
+    Offers(Alternative, VecDeque<Alternative>),
     Waits,
 }
 
@@ -273,6 +332,13 @@ impl<O> Link<O> {
         let met = catch_unwind(AssertUnwindSafe(|| match work {
             Work::Map(step) => step.apply(doc).into(),
             Work::Split(step) => step.split(doc).map_or_else(Met::Ends, Met::Becomes),
+            Work::Alternatives(step) => match step.alternatives(doc).map(VecDeque::from) {
+                Err(verdict) => Met::Ends(verdict),
+                Ok(mut texts) => match texts.pop_front() {
+                    Some(first) => Met::Offers(first, texts),
+                    None => Met::Ends(Verdict::dropped(NOTHING_LEFT)),
+                },
+            },
             Work::Observe(step) => {
                 observed.extend(step.observe(doc).map(|value| (spec.index, value)));
                 Met::Passes
@@ -288,13 +354,24 @@ impl<O> Link<O> {
         })
     }
 
-    /// Lets a document wait. True if the batch is full.
-    fn wait(&mut self, doc: Document, origin: O) -> bool {
-        let Work::Batch(batch) = &mut self.work else { return false };
-        batch.bytes += doc.text.as_ref().map_or(0, |text| text.as_str().len());
-        batch.waiting.push(doc);
-        batch.origins.push(origin);
-        batch.waiting.len() >= batch.step.size() || batch.bytes >= BATCH_BYTES
+    /// Lets a document wait, and `more` bytes with it. Says how many of those that wait are not to wait any longer.
+    ///
+    /// A page that comes again waits for nobody, and stays between those that came before and after it.
+    fn wait(&mut self, doc: Document, way: Way<O>, more: usize) -> usize {
+        let Work::Batch(batch) = &mut self.work else { return 0 };
+        let bytes = doc.text.as_ref().map_or(0, |text| text.as_str().len()) + more;
+        let again = way.again;
+        let place = batch.waiting.partition_point(|before| before.way.page <= way.page);
+        batch.bytes += bytes;
+        batch.waiting.insert(place, Waiting { doc, way, bytes });
+        let is_full = batch.waiting.len() >= batch.step.size() || batch.bytes >= BATCH_BYTES;
+        if again {
+            place + 1
+        } else if is_full {
+            batch.waiting.len()
+        } else {
+            0
+        }
     }
 }
 
@@ -309,6 +386,7 @@ impl Tools {
         match spec.parsed.build(&Context { resources: &self.resources, seed: self.seed })? {
             Built::Map(step) => Ok(Work::Map(step)),
             Built::Split(step) => Ok(Work::Split(step)),
+            Built::Alternatives(step) => Ok(Work::Alternatives(step)),
             Built::Observe(step) => Ok(Work::Observe(step)),
             Built::Program(program) => {
                 let programs = self.programs.as_ref().ok_or_else(|| BuildError::new(NO_PROGRAMS))?;
@@ -323,79 +401,4 @@ impl Tools {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::recipe::{parse_steps, tree};
-    use crate::step::Program;
-    use std::sync::Mutex;
-
-    /// Drops what holds `x`, doubles what holds `2`, panics never; notes the sizes of its batches.
-    struct Fake(Arc<Mutex<Vec<usize>>>, usize);
-
-    impl Programs for Fake {
-        fn start(&self, program: Program) -> Result<Box<dyn BatchStep>, BuildError> {
-            Ok(Box::new(Fake(Arc::clone(&self.0), program.batch)))
-        }
-    }
-
-    impl BatchStep for Fake {
-        fn size(&self) -> usize {
-            self.1
-        }
-
-        fn apply(&mut self, docs: &mut [Document]) -> Result<Vec<Answer>, StepError> {
-            self.0.lock().expect("lock").push(docs.len());
-            let answer = |doc: &mut Document| match doc.text.as_ref().map_or("", |text| text.as_str()) {
-                text if text.contains('x') => Answer::Verdict(Verdict::dropped("x")),
-                text if text.contains('2') => Answer::Documents(vec![text_of("id", "a"), text_of("id", "b")]),
-                _ => Answer::Verdict(Verdict::Keep),
-            };
-            Ok(docs.iter_mut().map(answer).collect())
-        }
-    }
-
-    fn text_of(id: &str, text: &str) -> Document {
-        let record = serde_json::json!({"id": id, "text": text});
-        Document::from_json(&record.to_string(), String::new).expect("a record")
-    }
-
-    #[test]
-    fn batches_and_parts_keep_their_order() {
-        let steps = "[{external: {command: [a], batch: 3}}, {external: {command: [b], batch: 2}}, {page_length_filter: {length_type: char}}]";
-        let specs = parse_steps(&tree::parse(steps).expect("YAML"), &mut Vec::new());
-        let sizes = Arc::default();
-        let programs: Arc<dyn Programs> = Arc::new(Fake(Arc::clone(&sizes), 0));
-        let mut chain = Chain::with_programs(&specs, Arc::default(), 0, Some(programs)).expect("a chain");
-        let mut tally = Tally::default();
-        let mut kept = Vec::new();
-        let mut drain = |chain: &mut Chain<usize>, tally: &mut Tally| {
-            while chain.upcoming().is_some() {
-                chain.go(tally).expect("goes");
-            }
-            while let Some(ended) = chain.next_ended() {
-                if ended.verdict.is_keep() {
-                    kept.push(format!("{} {}", ended.doc.id, ended.origin));
-                }
-            }
-        };
-        for (origin, text) in ["p", "2", "x", "q", "", "r", "x", "s"].iter().enumerate() {
-            chain.put(text_of(&format!("d{origin}"), text), origin, &mut tally);
-            drain(&mut chain, &mut tally);
-        }
-        while chain.flush(&mut tally).expect("flushes") {
-            drain(&mut chain, &mut tally);
-        }
-        assert_eq!(kept, ["d0 0", "d1#0 1", "d1#1 1", "d3 3", "d5 5", "d7 7"]);
-        assert_eq!(*sizes.lock().expect("lock"), [3, 2, 3, 2, 2, 2, 1]);
-        assert_eq!(tally.balance(), Ok(()));
-        assert_eq!((tally.seen, tally.made, tally.kept), (8, 1, 6));
-        assert_eq!((tally.steps[&0].seen, tally.steps[&0].out), (8, 7));
-        assert!(chain.next_ended().is_none());
-    }
-
-    #[test]
-    fn programs_run_only_where_they_may() {
-        let specs = parse_steps(&tree::parse("[{external: {command: [a]}}]").expect("YAML"), &mut Vec::new());
-        assert!(Chain::<()>::new(&specs, Arc::default(), 0).is_err());
-    }
-}
+mod tests;

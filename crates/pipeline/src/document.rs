@@ -34,11 +34,11 @@ pub struct Body {
 }
 
 /// The fields of a record, in order, each name once.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct Fields(Vec<(String, Field)>);
 
 /// The value of a field.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum Field {
     /// Where [`Document::text`] stands in the record.
     Text,
@@ -49,7 +49,7 @@ pub enum Field {
 }
 
 /// JSON text, parsed when somebody asks.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Raw {
     json: Box<RawValue>,
     parsed: OnceCell<Option<Value>>,

@@ -91,6 +91,7 @@ pub struct Context<'a> {
 pub enum Built {
     Map(Box<dyn MapStep>),
     Split(Box<dyn SplitStep>),
+    Alternatives(Box<dyn AlternativesStep>),
     Observe(Box<dyn ObserveStep>),
     /// A user's program, which somebody else has to start.
     Program(Program),
@@ -105,6 +106,31 @@ pub trait MapStep: Send {
 /// Makes several documents of one. Their identities are given by the chain: the one's, and a number.
 pub trait SplitStep: Send {
     fn split(&mut self, doc: &mut Document) -> Result<Vec<Document>, Verdict>;
+}
+
+/// Makes several texts of one page, of which the first that the steps after it keep counts. There may be one such step in
+/// a recipe.
+pub trait AlternativesStep: Send {
+    /// The best first; at least one.
+    fn alternatives(&mut self, doc: &mut Document) -> Result<Vec<Alternative>, Verdict>;
+}
+
+/// A text, and who made it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Alternative {
+    pub by: &'static str,
+    pub text: String,
+}
+
+impl Alternative {
+    /// The field that says who made a document's text.
+    pub const FIELD: &'static str = "extractor";
+
+    /// Makes it the text of a document.
+    pub fn give(self, doc: &mut Document) {
+        doc.set_text(self.text);
+        doc.fields.set(Self::FIELD, self.by);
+    }
 }
 
 /// Notes a value of each document that passes; what they come to over the whole corpus stands in the manifest.
@@ -246,6 +272,19 @@ impl Built {
             }
         }
         Self::Split(Box::new(Over(f)))
+    }
+
+    /// A step that makes several texts of a page.
+    pub fn alternatives(
+        f: impl FnMut(&mut Document) -> Result<Vec<Alternative>, Verdict> + Send + 'static,
+    ) -> Self {
+        struct Over<F>(F);
+        impl<F: FnMut(&mut Document) -> Result<Vec<Alternative>, Verdict> + Send> AlternativesStep for Over<F> {
+            fn alternatives(&mut self, doc: &mut Document) -> Result<Vec<Alternative>, Verdict> {
+                (self.0)(doc)
+            }
+        }
+        Self::Alternatives(Box::new(Over(f)))
     }
 
     /// A step that notes a value of each document.

@@ -21,6 +21,10 @@ pub struct Tally {
     /// Records that are no documents (`warcinfo`, `request`, …) by kind. Not part of the balance.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub skipped: BTreeMap<String, u64>,
+    /// Where several extractors were tried on a page: extractor → pages of which something came to the end of the pass by its
+    /// text. Not part of the balance.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub extracted_by: BTreeMap<String, u64>,
     /// Step number in the recipe → documents that met it and passed it.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub steps: BTreeMap<usize, Passage>,
@@ -97,6 +101,11 @@ impl Tally {
         self.steps.entry(step).or_default().units_taken += units;
     }
 
+    /// Counts a page that is kept by the text of one of several extractors.
+    pub fn extracted(&mut self, by: &str) {
+        add(&mut self.extracted_by, by, 1);
+    }
+
     pub fn skip(&mut self, kind: &str) {
         add(&mut self.skipped, kind, 1);
     }
@@ -109,6 +118,7 @@ impl Tally {
             (&mut self.dropped, &other.dropped),
             (&mut self.broken, &other.broken),
             (&mut self.skipped, &other.skipped),
+            (&mut self.extracted_by, &other.extracted_by),
         ] {
             for (key, n) in theirs {
                 add(mine, key, *n);

@@ -3,6 +3,7 @@
 //! The measures are link density and length, as in Boilerpipe and jusText; text in between good text is good.
 
 use super::outline::{Block, Item, Outline, TEXT};
+use super::vocabulary::Traits;
 use crate::html::dom::Dom;
 use crate::html::names::Tag;
 use rustc_hash::{FxHashSet, FxHasher};
@@ -10,7 +11,13 @@ use std::hash::Hasher;
 
 /// Takes out of `root` what is no content. `strict` is for pages of running text; on others links are the content.
 pub(super) fn clean(outline: &mut Outline, dom: &Dom, page: &str, root: u32, strict: bool) {
-    drop_link_groups(outline, root, strict);
+    let links = match strict {
+        _ if is_reference(outline, root) => Links::Refer,
+        true => Links::LeadAway,
+        false => Links::AreContent,
+    };
+    drop_link_groups(outline, root, links);
+    drop_menu_lines(outline, root);
     outline.spread();
     drop_repeats(outline, dom, page, root);
     if strict {
@@ -20,8 +27,19 @@ pub(super) fn clean(outline: &mut Outline, dom: &Dom, page: &str, root: u32, str
     drop_lone_headings(outline, root, strict);
 }
 
+/// What links are on a page.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Links {
+    /// Of running text: what is mostly links leads away from it.
+    LeadAway,
+    /// Of none: a listing, say.
+    AreContent,
+    /// Of a work of reference: lists of links belong to the text like any other list.
+    Refer,
+}
+
 /// Takes out elements that are mostly links.
-fn drop_link_groups(outline: &mut Outline, root: u32, strict: bool) {
+fn drop_link_groups(outline: &mut Outline, root: u32, links: Links) {
     let end = outline.items[root as usize].end;
     let total = outline.items[root as usize].mass().max(1) as f32;
     let mut at = root + 1;
@@ -29,7 +47,13 @@ fn drop_link_groups(outline: &mut Outline, root: u32, strict: bool) {
         let item = outline.items[at as usize];
         if item.dropped || item.tag == TEXT {
             at = item.end;
-        } else if item.text > 0 && is_link_group(&item, strict) && item.prose as f32 <= 0.1 * total {
+        } else if item.tables > 0 && item.plain() * 5 > item.text {
+            // A table of data has its links in its columns: it says something about each of them.
+            at = if item.is_data { item.end } else { at + 1 };
+        } else if is_grid(outline, at) {
+            outline.items[at as usize].is_data = true;
+            at = item.end;
+        } else if item.text > 0 && is_link_group(&item, links) && item.prose as f32 <= 0.1 * total {
             outline.items[at as usize].dropped = true;
             at = item.end;
         } else if item.is_data {
@@ -41,10 +65,64 @@ fn drop_link_groups(outline: &mut Outline, root: u32, strict: bool) {
     }
 }
 
-fn is_link_group(item: &Item, strict: bool) -> bool {
+/// As many elements of code make a page technical.
+const TECHNICAL_CODES: usize = 3;
+
+/// Whether a page is one of a work of reference, where links in lists and on lines of their own are what the text refers to:
+/// documentation, told by its code or its generator's class names, or a wiki.
+fn is_reference(outline: &Outline, root: u32) -> bool {
+    let item = outline.items[root as usize];
+    let mut around = root;
+    while around != 0 {
+        if outline.items[around as usize].traits.has(Traits::WIKI) {
+            return true;
+        }
+        around = outline.items[around as usize].parent;
+    }
+    let below = &outline.items[root as usize..item.end as usize];
+    let is_code = |item: &&Item| matches!(item.tag, Tag::CODE | Tag::PRE | Tag::TT | Tag::KBD | Tag::SAMP);
+    below.iter().filter(is_code).take(TECHNICAL_CODES).count() == TECHNICAL_CODES
+        || below.iter().any(|part| part.traits.has(Traits::WIKI) && part.prose * 2 >= item.prose)
+}
+
+/// So many elements side by side are cells, if they are of so few lines each.
+const GRID_CELLS: usize = 6;
+const CELL_LINES: u32 = 3;
+
+/// Whether what is in an element are the cells of a table made of `div`: many side by side, of a few lines each, some of them
+/// links and some not.
+fn is_grid(outline: &Outline, at: u32) -> bool {
+    let item = outline.items[at as usize];
+    if item.tag != Tag::DIV || ((item.end_block - item.first_block) as usize) < GRID_CELLS {
+        return false;
+    }
+    let (mut cells, mut plain) = (0, 0);
+    let mut below = at + 1;
+    while below < item.end {
+        let cell = &outline.items[below as usize];
+        if cell.tag != TEXT {
+            if cell.tag != Tag::DIV || cell.end_block > cell.first_block + CELL_LINES {
+                return false;
+            }
+            cells += usize::from(cell.text > 0);
+            plain += usize::from(cell.plain() > cell.links);
+        } else if cell.text > 0 {
+            return false;
+        }
+        below = cell.end;
+    }
+    cells >= GRID_CELLS && plain * 3 >= cells && plain < cells
+}
+
+fn is_link_group(item: &Item, of: Links) -> bool {
+    let strict = of == Links::LeadAway;
     let density = item.link_density();
     let blocks = item.end_block - item.first_block;
+    if is_pager(item, blocks, density) {
+        return true;
+    }
     match item.tag {
+        Tag::UL | Tag::OL | Tag::DL if of == Links::Refer => false,
         Tag::UL | Tag::OL | Tag::DL | Tag::MENU | Tag::DIR => {
             if strict {
                 density > 0.6
@@ -76,9 +154,49 @@ fn is_link_group(item: &Item, strict: bool) -> bool {
     }
 }
 
+/// The numbers of a listing's pages.
+fn is_pager(item: &Item, blocks: u32, density: f32) -> bool {
+    matches!(item.tag, Tag::UL | Tag::OL | Tag::DIV | Tag::TABLE)
+        && !item.is_data
+        && blocks >= 5
+        && item.text < 6 * blocks
+        && density > 0.5
+}
+
 /// Many links of a word or two.
 fn is_menu(item: &Item, blocks: u32) -> bool {
     item.text < 25 * blocks.max(1)
+}
+
+/// Takes out lines of several short links with nothing in between but what parts them: "Home | News | Sport", "Previous, Up, Next".
+fn drop_menu_lines(outline: &mut Outline, root: u32) {
+    const LINKS: u32 = 3;
+    const LINK_BYTES: u32 = 25;
+    const PARTING_BYTES: u32 = 3;
+    let Item { first_block, end_block, .. } = outline.items[root as usize];
+    for at in first_block as usize..end_block as usize {
+        let Block { start, end, owner, text, links, prose, .. } = outline.blocks[at];
+        let is_cell =
+            matches!(outline.items[owner as usize].tag, Tag::TD | Tag::TH | Tag::LI | Tag::DD | Tag::DT);
+        if prose || is_cell || links * 2 < text {
+            continue;
+        }
+        let is_link = |item: &&Item| item.tag == Tag::A && item.text > 0;
+        let count = outline.items[start as usize..end as usize].iter().filter(is_link).count();
+        // A block begins with its first text, and that may be in a link.
+        let count = (count + usize::from(is_in_link(outline, start, owner))) as u32;
+        let parts = text - links <= PARTING_BYTES * count.saturating_sub(1);
+        if count >= LINKS && parts && links < LINK_BYTES * count {
+            outline.drop_block(at);
+        }
+    }
+}
+
+/// Whether an item is in a link, not too deep.
+fn is_in_link(outline: &Outline, at: u32, owner: u32) -> bool {
+    const DEPTH: usize = 8;
+    let up = std::iter::successors(Some(at), |at| Some(outline.items[*at as usize].parent));
+    up.take(DEPTH).take_while(|at| *at > owner).any(|at| outline.items[at as usize].tag == Tag::A)
 }
 
 /// Shorter texts may well come twice.
@@ -144,8 +262,8 @@ fn drop_scraps(outline: &mut Outline, root: u32) {
             before = false;
             continue;
         }
-        let owner = outline.items[block.owner as usize].tag;
-        if !is_scrap(&block, owner) {
+        let Item { tag: owner, parent, .. } = outline.items[block.owner as usize];
+        if !is_scrap(&block, owner) || outline.items[parent as usize].is_data {
             before = true;
             headed = matches!(heading_level(owner), 2..=6);
             continue;

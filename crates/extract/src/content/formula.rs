@@ -2,7 +2,11 @@
 //!
 //! Where it is found: `alttext` of `math` (LaTeXML, MediaWiki), `<annotation encoding="application/x-tex">` in it (KaTeX,
 //! MathJax, Pandoc), `<script type="math/tex">` (MathJax 2), `alt` of images with a class that says so (WordPress,
-//! MediaWiki). MathML without any of these is read as its texts in a row.
+//! MediaWiki) or that is TeX by the look of it. MathML without any of these is written as TeX ([`mathml`]).
+
+mod mathml;
+
+pub(super) use self::mathml::Forms;
 
 use super::outline::TEXT;
 use super::render::Source;
@@ -24,8 +28,9 @@ pub(super) fn read(source: &Source<'_>, at: u32, out: &mut String) -> bool {
         Tag::IMG => {
             // Where the image is the fallback of a formula before it, that has been read.
             let is_fallback = items[item.parent as usize].traits.has(Traits::FORMULA);
-            if item.traits.has(Traits::FORMULA) && !is_fallback {
-                push_tex(out, attribute(at, Attr::ALT).unwrap_or("").trim());
+            let alt = attribute(at, Attr::ALT).unwrap_or("").trim();
+            if (item.traits.has(Traits::FORMULA) || is_tex(alt)) && !is_fallback {
+                push_tex(out, undelimited(alt));
             }
             false
         }
@@ -42,24 +47,7 @@ pub(super) fn read(source: &Source<'_>, at: u32, out: &mut String) -> bool {
             } else if let Some(stated) = stated {
                 push_tex(out, stated);
             } else {
-                let mut below = at + 1;
-                while below < item.end {
-                    let here = items[below as usize];
-                    if here.tag == TEXT {
-                        let text = source.dom.text(source.page, here.node).trim();
-                        if !text.is_empty() {
-                            if !out.is_empty() {
-                                out.push(' ');
-                            }
-                            push_tex(out, text);
-                        }
-                    }
-                    below = if matches!(here.tag, Tag::ANNOTATION | Tag::ANNOTATION_XML) {
-                        here.end
-                    } else {
-                        below + 1
-                    };
-                }
+                mathml::push(source, at, out);
             }
             display
         }
@@ -74,6 +62,25 @@ fn text_of<'a>(source: &Source<'a>, at: u32) -> &'a str {
         .get(at as usize + 1)
         .filter(|item| item.tag == TEXT && item.parent == at)
         .map_or("", |item| source.dom.text(source.page, item.node))
+}
+
+/// Whether a text is TeX by the look of it: between its delimiters, or with a command that has braces.
+fn is_tex(text: &str) -> bool {
+    let is_command = || {
+        text.contains('{')
+            && text.split('\\').skip(1).any(|rest| rest.starts_with(|c: char| c.is_ascii_alphabetic()))
+    };
+    undelimited(text).len() < text.len() || is_command()
+}
+
+/// TeX without what says that it is TeX.
+fn undelimited(text: &str) -> &str {
+    [("$$", "$$"), ("$", "$"), ("\\(", "\\)"), ("\\[", "\\]")]
+        .iter()
+        .find_map(|(open, close)| {
+            text.strip_prefix(open)?.strip_suffix(close).filter(|inner| !inner.is_empty())
+        })
+        .map_or(text, str::trim)
 }
 
 /// Appends TeX on one line. MediaWiki wraps everything in `{\displaystyle …}`, which says nothing.

@@ -16,13 +16,14 @@ mod root;
 mod vocabulary;
 mod writer;
 
+use self::formula::Forms;
 use self::outline::Outline;
 use self::render::{Renderer, Source};
 use self::vocabulary::Vocabulary;
 use crate::ExtractError;
 use crate::html::Wanted;
 use crate::html::dom::{Dom, NONE};
-use crate::html::names::Attr;
+use crate::html::names::{Attr, Names};
 
 /// How the text is written.
 #[derive(Clone, Copy, PartialEq, Eq, Debug, Default)]
@@ -57,15 +58,17 @@ const DOUBTFUL_BYTES: usize = 250;
 pub(crate) struct Engine {
     options: MainOptions,
     vocabulary: Vocabulary,
+    forms: Forms,
     outline: Outline,
 }
 
 impl Engine {
-    pub(crate) fn new(options: MainOptions, wanted: &mut Wanted) -> Self {
+    pub(crate) fn new(options: MainOptions, wanted: &mut Wanted, names: &mut Names) -> Self {
         if options.links {
             wanted.attributes |= Attr::HREF.bit();
         }
-        Self { options, vocabulary: Vocabulary::new(wanted), outline: Outline::default() }
+        let (vocabulary, forms) = (Vocabulary::new(wanted), Forms::new(names));
+        Self { options, vocabulary, forms, outline: Outline::default() }
     }
 
     /// The text of a parsed page.
@@ -94,6 +97,7 @@ impl Engine {
 
     fn render(&self, dom: &Dom, page: &str, root: u32) -> Result<String, ExtractError> {
         let limit = TEXT_FLOOR_BYTES + TEXT_PER_BYTE * page.len();
-        Renderer::new(Source { dom, page, outline: &self.outline }, &self.options, limit).render(root)
+        let source = Source { dom, page, outline: &self.outline, forms: &self.forms };
+        Renderer::new(source, &self.options, limit).render(root)
     }
 }

@@ -33,6 +33,8 @@ pub(super) struct Item {
     pub(super) controls: u32,
     pub(super) headings: u32,
     pub(super) titles: u32,
+    /// Tables of data in it, itself included.
+    pub(super) tables: u32,
     /// Whether it is left out, with all that is below it.
     pub(super) dropped: bool,
     /// Of a table: its rows and cells are data, not layout.
@@ -210,6 +212,7 @@ impl Outline {
             controls: 0,
             headings: u32::from(tag.is_heading()),
             titles: 0,
+            tables: 0,
             dropped: false,
             is_data: false,
         });
@@ -261,6 +264,8 @@ impl Outline {
                     && table.cells > table.rows
                     && (table.bulky == 0
                         || (table.headers > 0 && table.bulky < 1 << 16 && table.bulky * 4 < table.cells));
+                let item = &mut self.items[table.item as usize];
+                item.tables += u32::from(item.is_data);
             }
         }
         self.fold(at);
@@ -279,6 +284,7 @@ impl Outline {
         parent.controls += item.controls;
         parent.headings += item.headings;
         parent.titles += item.titles + u32::from(item.tag == Tag::H1 && item.text > 0);
+        parent.tables += item.tables;
     }
 
     /// Ends the block being read.
@@ -337,6 +343,7 @@ impl Outline {
                 (item.text, item.links, item.prose) = (0, 0, 0);
                 item.headings = u32::from(item.tag.is_heading());
                 item.titles = 0;
+                item.tables = u32::from(item.is_data);
             }
         }
         for block in &self.blocks {

@@ -42,21 +42,22 @@ pub(super) fn prune(outline: &mut Outline, comments: bool) {
         let outright = has(Traits::LANDMARK) || footer;
         let header = (item.tag == Tag::HEADER || has(Traits::HEADER)) && !in_section;
         let aside = item.tag == Tag::ASIDE && !has(Traits::NOTE);
-        let hidden = has(Traits::HIDDEN) && !holds_formula(outline, at);
+        let hidden = has(Traits::HIDDEN) && !holds_formula(outline, at) && !holds_code(outline, at);
         let form = matches!(item.tag, Tag::BUTTON | Tag::TEXTAREA | Tag::INPUT | Tag::LABEL)
             || (item.tag == Tag::FORM && item.controls >= 1 && item.prose < 200);
         let marginal = has(Traits::MARGINALIA) && !matches!(item.tag, Tag::PRE | Tag::CODE | Tag::TABLE);
         let drops = if matches!(item.tag, Tag::BODY | Tag::MAIN) {
             false
         } else if at < code_end {
-            marginal
+            marginal || item.tag == Tag::BUTTON
         } else if item.tag.is_heading() {
             hidden
         } else if item.tag == Tag::BLOCKQUOTE {
             // Quotations of postings bear the names of networks.
             hidden || (has(Traits::COMMENT) && !keeps_comments && share <= COMMENTS_SHARE)
         } else {
-            let strong = outright || hidden || form || aside || has(Traits::CONSENT | Traits::RENDERED);
+            let rendered = has(Traits::RENDERED) && !holds_formula(outline, at);
+            let strong = outright || hidden || form || aside || rendered || has(Traits::CONSENT);
             let by_word = has(Traits::NAV | Traits::SOCIAL | Traits::RELATED | Traits::AD | Traits::OVERLAY)
                 || (has(Traits::CHROME) && !has(Traits::MAIN))
                 || header;
@@ -123,9 +124,25 @@ fn holds_title(outline: &Outline, at: u32) -> bool {
     item.titles > 0 && item.text < 600 && item.link_density() < 0.5
 }
 
-/// Mathematics for screen readers is hidden from sight; it is the readable form.
-fn holds_formula(outline: &Outline, at: u32) -> bool {
+/// Code for one system or in one language of several is hidden until the reader chooses; it is part of the text.
+fn holds_code(outline: &Outline, at: u32) -> bool {
     let item = outline.items[at as usize];
-    let mut below = outline.items[at as usize..item.end as usize].iter().take(4);
-    item.tag != Tag::ANNOTATION && below.any(|item| item.tag == Tag::MATH)
+    let mut below = outline.items[at as usize..item.end as usize].iter().take(8);
+    below.any(|item| item.tag == Tag::PRE)
+}
+
+/// Mathematics for screen readers is hidden from sight; it is the readable form. It comes first, or beside what is rendered.
+fn holds_formula(outline: &Outline, at: u32) -> bool {
+    let items = &outline.items;
+    let item = items[at as usize];
+    let begins = |at: u32, within: usize| {
+        items[at as usize..item.end as usize].iter().take(within).any(|item| item.tag == Tag::MATH)
+    };
+    let mut child = at + 1;
+    let mut found = begins(at, 4);
+    while child < item.end && !found {
+        found = begins(child, 2);
+        child = items[child as usize].end;
+    }
+    item.tag != Tag::ANNOTATION && found
 }

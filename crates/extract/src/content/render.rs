@@ -5,7 +5,7 @@
 //! in a browser. Markdown adds the marks and nothing else; characters of the text that could be read as marks are left as
 //! they are, except where a line would begin like a code fence.
 
-use super::formula;
+use super::formula::{self, Forms};
 use super::outline::{Item, Outline, TEXT, is_block};
 use super::vocabulary::Traits;
 use super::writer::{Break, Writer};
@@ -19,6 +19,7 @@ pub(super) struct Source<'a> {
     pub(super) dom: &'a Dom,
     pub(super) page: &'a str,
     pub(super) outline: &'a Outline,
+    pub(super) forms: &'a Forms,
 }
 
 impl Source<'_> {
@@ -127,6 +128,11 @@ impl<'a> Renderer<'a> {
                 return false;
             }
             Tag::PRE | Tag::LISTING | Tag::XMP | Tag::PLAINTEXT => {
+                self.preformatted(at, item);
+                return false;
+            }
+            // Code whose lines are rows of a table, their numbers in a column of their own.
+            Tag::TABLE if item.is_data && item.traits.has(Traits::CODE) => {
                 self.preformatted(at, item);
                 return false;
             }
@@ -355,7 +361,11 @@ impl<'a> Renderer<'a> {
                 continue;
             }
             if here.tag == TEXT {
-                raw.push_str(self.source.text(&here));
+                // Between the rows of a table there is no text.
+                let around = self.source.outline.items[here.parent as usize].tag;
+                if !matches!(around, Tag::TABLE | Tag::TBODY | Tag::TR) {
+                    raw.push_str(self.source.text(&here));
+                }
             } else if here.tag == Tag::BR || (is_block(here.tag) && !raw.is_empty() && !raw.ends_with('\n')) {
                 raw.push('\n');
             }

@@ -78,6 +78,8 @@ traits! {
     FORMULA
     /// By word: code, set by other means than `pre`.
     CODE
+    /// By word: the text of a wiki.
+    WIKI
 }
 
 impl Traits {
@@ -225,7 +227,7 @@ fn words_of(value: &str) -> u32 {
         let starts_word = byte.is_ascii_uppercase() && previous.is_ascii_lowercase();
         if !byte.is_ascii_alphabetic() || starts_word {
             humped |= starts_word;
-            if length > 0 && (length > 3 || !humped) {
+            if length > 0 && (length > 3 || !humped || before != Word::Other) {
                 let (found, pair) = look_up(&word[..length.min(LONGEST)], before);
                 bits |= found;
                 before = pair;
@@ -259,6 +261,10 @@ enum Word {
     Read,
     /// Line.
     Line,
+    /// Math: the renderer's name may have a capital in it.
+    Math,
+    /// Message: who wrote it.
+    Message,
     /// Edit.
     Edit,
     /// Not, with, has, no: what follows is about the layout.
@@ -281,8 +287,10 @@ fn look_up(word: &[u8], before: Word) -> (u32, Word) {
         "articlebody" | "articletext" | "articlecontent" | "postcontent" | "postbody" | "entrycontent"
         | "storybody" | "storycontent" | "storytext" | "maincontent" | "contentbody" | "richtext"
         | "wysiwyg" | "markdown" | "prose" => is(Traits::BODY | Traits::CONTENT),
-        "content" | "contents" | "text" | "message" | "detail" | "details" | "description" | "document"
-        | "doc" | "docs" | "documentation" => is(Traits::CONTENT),
+        "message" => (Traits::CONTENT, Word::Message),
+        "user" if before == Word::Message => is(Traits::META),
+        "content" | "contents" | "text" | "detail" | "details" | "description" | "document" | "doc"
+        | "docs" | "documentation" => is(Traits::CONTENT),
         "header" if before == Word::Piece => is(0),
         "header" | "masthead" | "topbar" => is(Traits::HEADER),
         "nav" | "navbar" | "navigation" | "menu" | "menus" | "menubar" | "submenu" | "megamenu"
@@ -321,7 +329,8 @@ fn look_up(word: &[u8], before: Word) -> (u32, Word) {
         | "tag" | "taglist" | "tagcloud" | "tagged" | "keywords" | "categories" | "category"
         | "permalink" | "views" | "viewcount" | "counter" | "rating" | "ratings" | "stars" | "vote"
         | "votes" | "credit" | "credits" | "avatar" | "userinfo" | "profile" | "signature" | "badge"
-        | "lastmod" | "postprofile" | "attribution" | "submitted" | "contributors" => is(Traits::META),
+        | "lastmod" | "tagline" | "poster" | "usertitle" | "pls" | "authi" | "postprofile"
+        | "attribution" | "submitted" | "contributors" => is(Traits::META),
         "comment" | "comments" | "commentlist" | "commentform" | "disqus" | "livefyre" | "respond"
         | "reply" | "replies" | "fbcomments" | "discussion" => is(Traits::COMMENT),
         "hidden" | "invisible" | "visuallyhidden" | "offscreen" | "noprint" | "printonly"
@@ -332,7 +341,7 @@ fn look_up(word: &[u8], before: Word) -> (u32, Word) {
         "line" => (0, Word::Line),
         "edit" => (0, Word::Edit),
         "number" | "numbers" | "no" | "nums" if before == Word::Line => is(Traits::MARGINALIA),
-        "linenos" | "lineno" | "linenumber" | "linenumbers" | "linenum" | "linenums" | "gutter"
+        "linenos" | "lineno" | "linenumber" | "linenumbers" | "linenum" | "linenums" | "gutter" | "nums"
         | "headerlink" | "editsection" | "noteref" | "anchorjs" | "sectionlink" | "clipboard" | "copybtn" => {
             is(Traits::MARGINALIA)
         }
@@ -346,7 +355,10 @@ fn look_up(word: &[u8], before: Word) -> (u32, Word) {
         "caption" | "captions" | "figcaption" => is(Traits::CAPTION),
         "note" | "notes" | "tip" | "warning" | "caution" | "danger" | "admonition" | "callout"
         | "important" | "footnote" | "footnotes" | "pullquote" | "infobox" => is(Traits::NOTE),
-        "tex" | "latex" | "math" | "katex" | "mwe" => is(Traits::FORMULA),
+        "mw" | "wikitext" | "wiki" | "memberdecls" | "memitem" | "memproto" | "memdoc" => is(Traits::WIKI),
+        "math" => (Traits::FORMULA, Word::Math),
+        "jax" if before == Word::Math => is(Traits::RENDERED | Traits::FORMULA),
+        "tex" | "latex" | "katex" | "mwe" => is(Traits::FORMULA),
         "mathjax" | "mjx" => is(Traits::RENDERED | Traits::FORMULA),
         "highlight" | "code" | "codeblock" | "sourcecode" | "crayon" | "prettyprint" | "codehilite" => {
             is(Traits::CODE)
@@ -396,6 +408,8 @@ mod tests {
         check("with-sidebar no-footer", 0);
         check("sr-only", Traits::HIDDEN);
         check("sr only", 0);
+        check("MathJax_Display", Traits::FORMULA | Traits::RENDERED);
+        check("message-user", Traits::CONTENT | Traits::META);
         check("line-numbers", Traits::MARGINALIA);
         check("socialmedia2", Traits::SOCIAL);
         check(&"x".repeat(1000), 0);

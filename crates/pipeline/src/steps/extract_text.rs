@@ -1,12 +1,14 @@
 //! `extract_text`
 
-use crate::step::{Context, Needs};
-use crate::{Body, BuildError, Built, Step, Verdict};
+use crate::step::{Alternative, Context, Needs};
+use crate::{BuildError, Built, Document, Step, Verdict};
 use gristmill_extract::{
     Algorithm, Extractor, Format, JustextOptions, MainOptions, Options, StopWords, Version, charset,
+    media::{self, Media},
 };
 use schemars::JsonSchema;
 use serde::Deserialize;
+use std::borrow::Cow;
 
 pub struct ExtractText;
 
@@ -16,6 +18,8 @@ pub struct Params {
     /// The algorithm. The parameters from `main_content` on are Resiliparse's; of these `main` knows `links` and
     /// `comments`.
     extractor: Name,
+    /// Those that `union` tries, the preferred one first; `[main, resiliparse, justext]` if not given.
+    of: Option<Vec<Member>>,
     /// Which version of Resiliparse to answer as. DCLM was made with the generation of 0.14.7.
     version: ResiliparseVersion,
     /// How `main` writes the text.
@@ -57,6 +61,7 @@ impl Default for Params {
         let options = Options::default();
         Self {
             extractor: Name::Main,
+            of: None,
             version: ResiliparseVersion::V0_14_7,
             format: Layout::Plain,
             justext: Justext::default(),
@@ -86,6 +91,30 @@ enum Name {
     Resiliparse,
     /// jusText's rules.
     Justext,
+    /// The first of several whose text is kept by the steps that follow.
+    Union,
+}
+
+/// What `union` may try.
+#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Member {
+    Main,
+    Resiliparse,
+    Justext,
+}
+
+/// In the paper resiliparse, trafilatura and jusText; `main` stands where trafilatura does.
+const UNION: [Member; 3] = [Member::Main, Member::Resiliparse, Member::Justext];
+
+impl Member {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Main => "main",
+            Self::Resiliparse => "resiliparse",
+            Self::Justext => "justext",
+        }
+    }
 }
 
 #[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
@@ -181,9 +210,28 @@ enum Charset {
 }
 
 impl Params {
-    fn algorithm(&self) -> Algorithm {
-        match self.extractor {
-            Name::Main => Algorithm::Main(MainOptions {
+    /// What is tried on a page, in that order.
+    fn members(&self) -> Result<Vec<Member>, BuildError> {
+        let one = match (self.extractor, &self.of) {
+            (Name::Union, None) => return Ok(UNION.to_vec()),
+            (Name::Union, Some(of)) => {
+                let twice = of.iter().enumerate().any(|(at, name)| of.iter().take(at).any(|n| n == name));
+                if of.is_empty() || twice {
+                    return Err(BuildError::new("`of` names at least one extractor, each once"));
+                }
+                return Ok(of.clone());
+            }
+            (_, Some(_)) => return Err(BuildError::new("`of` is for `extractor: union`")),
+            (Name::Main, None) => Member::Main,
+            (Name::Resiliparse, None) => Member::Resiliparse,
+            (Name::Justext, None) => Member::Justext,
+        };
+        Ok(vec![one])
+    }
+
+    fn algorithm(&self, member: Member) -> Algorithm {
+        match member {
+            Member::Main => Algorithm::Main(MainOptions {
                 format: match self.format {
                     Layout::Plain => Format::Plain,
                     Layout::Markdown => Format::Markdown,
@@ -191,13 +239,23 @@ impl Params {
                 comments: self.comments.unwrap_or(false),
                 links: self.links,
             }),
-            Name::Resiliparse => Algorithm::Resiliparse(self.resiliparse()),
-            Name::Justext => Algorithm::Justext(self.justext.options()),
+            Member::Resiliparse => Algorithm::Resiliparse(self.resiliparse()),
+            Member::Justext => Algorithm::Justext(self.justext.options()),
         }
     }
 
-    fn extractor(&self) -> Result<Extractor, BuildError> {
-        Extractor::with(vec![self.algorithm()]).map_err(|e| BuildError::new(e.to_string()))
+    fn pages(&self) -> Result<Pages, BuildError> {
+        let members = self.members()?;
+        let algorithms = members.iter().map(|member| self.algorithm(*member)).collect();
+        Ok(Pages {
+            extractor: Extractor::with(algorithms).map_err(|e| BuildError::new(e.to_string()))?,
+            names: members.into_iter().map(Member::name).collect(),
+            charset: match self.charset {
+                Charset::Detect => charset::Charset::Detect,
+                Charset::Dclm => charset::Charset::Dclm,
+            },
+            keep_empty: self.keep_empty,
+        })
     }
 
     fn resiliparse(&self) -> Options {
@@ -226,98 +284,111 @@ impl Step for ExtractText {
     const NAME: &'static str = "extract_text";
     const DOC: &'static str = "Makes the text of a page from its HTML.\n\n\
         HTML and XHTML are extracted, plain text is taken as it is; documents of any other content type are dropped, and so \
-        are those without a type whose first bytes are no text. Documents that come out without text are dropped, unless \
-        `keep_empty` is set.";
+        are those whose first bytes are those of something else. Where no type is given, or one that says nothing, the first bytes decide. Documents that come out without text are dropped, unless \
+        `keep_empty` is set.\n\n\
+        With `extractor: union` a page counts if the text of any of several extractors survives the filters. It goes on through \
+        the steps with the text of the first one; where those, up to the next dedup or the end of the recipe, keep nothing of it, \
+        it comes again with the text of the next one, and so on. It is kept once, with the first text that is kept, and the field \
+        `extractor` names whose that is; a page of which no text is kept counts by what became of the last one. The manifest says \
+        under `extracted_by` how many pages each extractor gave. (The paper takes the union of the pages that survive by any \
+        extractor; one text for each page, and the order, are choices made here.)";
     const ORIGIN: &'static str = "chatnoir-eu/chatnoir-resiliparse, resiliparse/extract/html2text (0.14.7); \
         used by mlfoundations/dclm, tools/commoncrawl/process_common_crawl_w_ray.py; \
-        miso-belica/jusText (3.0.2), used by dclm's html_content_extraction_modifier";
+        miso-belica/jusText (3.0.2), used by dclm's html_content_extraction_modifier; \
+        union: Li et al. 2026, arXiv 2602.19548";
     const EXAMPLE: &'static str = "{extractor: main, format: markdown}";
     const NEEDS: Needs = Needs::Body;
     type Params = Params;
 
     fn check(params: &Params) -> Result<(), BuildError> {
-        params.extractor().map(|_| ())
+        params.pages().map(|_| ())
     }
 
     fn build(params: &Params, _: &Context) -> Result<Built, BuildError> {
-        let mut extractor = params.extractor()?;
-        let keep_empty = params.keep_empty;
-        let policy = match params.charset {
-            Charset::Detect => charset::Charset::Detect,
-            Charset::Dclm => charset::Charset::Dclm,
+        let mut pages = params.pages()?;
+        // The body stays where it is: the reader takes its buffer back, and no later step sees it.
+        Ok(match params.extractor {
+            Name::Union => Built::alternatives(move |doc| pages.texts(doc)),
+            _ => Built::map(move |doc| match pages.text(doc) {
+                Ok(text) => {
+                    doc.set_text(text);
+                    Verdict::Keep
+                }
+                Err(verdict) => verdict,
+            }),
+        })
+    }
+}
+
+/// Makes texts of pages.
+struct Pages {
+    extractor: Extractor,
+    names: Vec<&'static str>,
+    charset: charset::Charset,
+    keep_empty: bool,
+}
+
+/// Who gave the text of a page that is no HTML.
+const PLAIN: &str = "none";
+
+impl Pages {
+    /// The text of a page by the one extractor.
+    fn text(&mut self, doc: &Document) -> Result<String, Verdict> {
+        let text = match decoded(doc, self.charset)? {
+            (Media::Plain, text) => text.into_owned(),
+            (Media::Html, html) => {
+                self.extractor.extract(&html).map_err(|error| Verdict::broken(error.reason()))?
+            }
         };
-        Ok(Built::map(move |doc| {
-            let Some(body) = &doc.body else { return Verdict::broken(crate::step::NO_BODY) };
-            let kind = match content(body) {
-                Ok(kind) => kind,
-                Err(verdict) => return verdict,
-            };
-            let http_charset = body.content_type.as_deref().and_then(charset_of);
-            let Ok((decoded, _)) = charset::decode(&body.bytes, http_charset, policy) else {
-                return Verdict::broken("charset");
-            };
-            let text = match kind {
-                Content::Plain => decoded.into_owned(),
-                Content::Html => match extractor.extract(&decoded) {
-                    Ok(text) => text,
-                    Err(error) => return Verdict::broken(error.reason()),
-                },
-            };
-            if text.is_empty() && !keep_empty {
-                return Verdict::dropped("no text");
+        if text.is_empty() && !self.keep_empty {
+            return Err(Verdict::dropped(crate::step::NO_TEXT));
+        }
+        Ok(text)
+    }
+
+    /// The texts of a page by all extractors, each text once; empty ones only if there is nothing else.
+    fn texts(&mut self, doc: &Document) -> Result<Vec<Alternative>, Verdict> {
+        let html = match decoded(doc, self.charset)? {
+            (Media::Html, html) => html,
+            (Media::Plain, text) if text.is_empty() && !self.keep_empty => {
+                return Err(Verdict::dropped(crate::step::NO_TEXT));
             }
-            // The body stays where it is: the reader takes its buffer back, and no later step sees it.
-            doc.set_text(text);
-            Verdict::Keep
-        }))
+            (Media::Plain, text) => return Ok(vec![Alternative { by: PLAIN, text: text.into_owned() }]),
+        };
+        let gave_up = |error: gristmill_extract::ExtractError| Verdict::broken(error.reason());
+        let mut texts: Vec<Alternative> = Vec::with_capacity(self.names.len());
+        let mut otherwise = None;
+        for (by, text) in self.names.iter().zip(self.extractor.extract_all(&html).map_err(gave_up)?) {
+            match text {
+                Ok(text) if text.is_empty() && self.keep_empty => {
+                    otherwise.get_or_insert(Ok(Alternative { by, text }));
+                }
+                Ok(text) => {
+                    if !text.is_empty() && texts.iter().all(|before| before.text != text) {
+                        texts.push(Alternative { by, text });
+                    }
+                }
+                Err(error) => {
+                    otherwise.get_or_insert(Err(gave_up(error)));
+                }
+            }
+        }
+        if texts.is_empty() {
+            texts.push(otherwise.unwrap_or_else(|| Err(Verdict::dropped(crate::step::NO_TEXT)))?);
+        }
+        Ok(texts)
     }
 }
 
-enum Content {
-    Html,
-    Plain,
-}
-
-/// What a body is, by its content type, else by its first bytes.
-fn content(body: &Body) -> Result<Content, Verdict> {
-    let declared = body.content_type.as_deref().map(|t| t.split(';').next().unwrap_or_default().trim());
-    match declared {
-        None | Some("") => {
-            if is_binary(&body.bytes) {
-                Err(Verdict::dropped("not text"))
-            } else {
-                Ok(Content::Html)
-            }
-        }
-        Some(kind) if ["text/html", "application/xhtml+xml"].iter().any(|k| kind.eq_ignore_ascii_case(k)) => {
-            Ok(Content::Html)
-        }
-        Some(kind) if kind.eq_ignore_ascii_case("text/plain") => Ok(Content::Plain),
-        Some(_) => Err(Verdict::dropped("content type")),
-    }
-}
-
-/// How files begin that are no text, though they may show no NUL for a while (MIME Sniffing Standard, 6 and 7).
-const MAGICS: [&[u8]; 11] = [
-    b"%PDF-",
-    b"GIF8",
-    b"\x89PNG\r\n\x1a\n",
-    b"\xff\xd8\xff",
-    b"PK\x03\x04",
-    b"\x1f\x8b\x08",
-    b"Rar!\x1a\x07",
-    b"BZh",
-    b"ID3",
-    b"OggS",
-    b"wOF",
-];
-
-/// Whether a body of unknown type is plainly no text.
-fn is_binary(bytes: &[u8]) -> bool {
-    let first = bytes.get(..bytes.len().min(512)).unwrap_or_default();
-    // UTF-16 has NULs, and a byte order mark that says so.
-    let is_utf16 = first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]);
-    MAGICS.iter().any(|magic| first.starts_with(magic)) || (first.contains(&0) && !is_utf16)
+/// A body as text, and what that text is.
+fn decoded(doc: &Document, policy: charset::Charset) -> Result<(Media, Cow<'_, str>), Verdict> {
+    let body = doc.body.as_ref().ok_or_else(|| Verdict::broken(crate::step::NO_BODY))?;
+    let kind = media::of(body.content_type.as_deref(), &body.bytes);
+    let kind = kind.map_err(|why| Verdict::dropped(why.reason()))?;
+    let http_charset = body.content_type.as_deref().and_then(charset_of);
+    let (text, _) =
+        charset::decode(&body.bytes, http_charset, policy).map_err(|_| Verdict::broken("charset"))?;
+    Ok((kind, text))
 }
 
 /// The `charset` parameter of a content type.
@@ -332,7 +403,7 @@ fn charset_of(content_type: &str) -> Option<&str> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::steps::check::check_page;
+    use crate::steps::check::{check_page, outcome};
 
     #[test]
     fn pages_by_content_type() {
@@ -382,6 +453,35 @@ mod tests {
         };
         check("extractor: main", "keep: On mills\n\nThey grind all day, and all night.");
         check("format: markdown", "keep: # On mills\n\nThey grind **all** day, and all night.");
+    }
+
+    #[test]
+    fn union() {
+        let page =
+            b"<nav><a href=x>y</a></nav><article><p>On mills and millers, and on what they have in common.";
+        let check = |params: &str, expected| {
+            let step = format!("extract_text: {{extractor: union{params}}}");
+            check_page(&step, Some("text/html"), page, expected);
+        };
+        check("", "keep: On mills and millers, and on what they have in common.");
+        check(
+            ", of: [justext, main], justext: {all_paragraphs: true}",
+            "keep: y\nOn mills and millers, and on what they have in common.",
+        );
+        // What jusText takes for boilerplate is no text; the next one's is.
+        check(", of: [justext, main]", "keep: On mills and millers, and on what they have in common.");
+        check(", of: [justext]", "drop: no text");
+        check(", of: [justext], keep_empty: true", "keep: ");
+        check_page("extract_text: {extractor: union}", Some("text/plain"), b"a", "keep: a");
+        for (params, expected) in [
+            ("extractor: union, of: []", "refused: `of` names at least one extractor, each once"),
+            ("extractor: union, of: [main, main]", "refused: `of` names at least one extractor, each once"),
+            ("of: [main]", "refused: `of` is for `extractor: union`"),
+        ] {
+            assert_eq!(outcome(&[], &format!("extract_text: {{{params}}}"), "{}"), expected);
+        }
+        let bomb = "<b>".repeat(2_100_000);
+        check_page("extract_text: {extractor: union}", None, bomb.as_bytes(), "broken: too many nodes");
     }
 
     #[test]
