@@ -13,6 +13,8 @@ use std::io::Write;
 use std::path::Path;
 use std::sync::Arc;
 
+mod options;
+
 #[derive(clap::Args)]
 pub(crate) struct Args {
     /// HTML files (.html, .html.gz), folders of such, or WARCs
@@ -27,6 +29,8 @@ pub(crate) struct Args {
     /// Any other parameter of the step `extract_text`, e.g. links=true (repeatable)
     #[arg(long = "set", value_name = "KEY=VALUE")]
     set: Vec<String>,
+    #[command(flatten)]
+    options: options::Options,
 }
 
 #[derive(Serialize)]
@@ -45,7 +49,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     let step = format!("extract_text: {{extractor: {}{format}, keep_empty: true}}", args.extractor);
     let mut list = tree::parse(&format!("steps:\n- {step}"))
         .map_err(|e| Failure::Request(anyhow::anyhow!(e.message)))?;
-    for set in &args.set {
+    for set in args.options.overrides().iter().chain(&args.set) {
         gristmill_pipeline::recipe::set(&mut list, &format!("steps.extract_text.{set}"))
             .map_err(Failure::request)?;
     }
@@ -90,7 +94,9 @@ pub(crate) fn run(args: Args) -> Outcome {
                             Line { id: &doc.id, url: url.as_deref(), extractor: extractor.as_deref(), text };
                         emit(&mut out, &line).map_err(Failure::job)?;
                     }
-                    Verdict::Drop(reason) | Verdict::Broken(reason) => {
+                    Verdict::Drop(reason) => *others.entry(reason.into_owned()).or_default() += 1,
+                    Verdict::Broken(reason) => {
+                        eprintln!("gristmill: {} at {at}: {reason}", input.uri);
                         *others.entry(reason.into_owned()).or_default() += 1;
                     }
                 }
@@ -111,8 +117,29 @@ fn emit(out: &mut impl Write, line: &Line) -> std::io::Result<()> {
 
 /// A file as it is; of a folder its pages.
 fn pattern(path: &str) -> Pattern {
-    if Path::new(path).is_dir() {
-        return format!("{}/**/*.{{html,html.gz}}", path.trim_end_matches('/')).as_str().into();
+    if Path::new(path).is_dir() { pages_below(path).as_str().into() } else { path.into() }
+}
+
+/// The pattern of all pages in a folder, whose own name is meant as it stands.
+fn pages_below(folder: &str) -> String {
+    let mut pattern = String::new();
+    for char in folder.trim_end_matches('/').chars() {
+        if "*?{}[]\\".contains(char) {
+            pattern.extend(['[', char, ']']);
+        } else {
+            pattern.push(char);
+        }
     }
-    path.into()
+    pattern + "/**/*.{html,html.gz}"
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_may_have_any_name() {
+        assert_eq!(pages_below("pages/"), "pages/**/*.{html,html.gz}");
+        assert_eq!(pages_below("a [b]/{c}"), "a [[]b[]]/[{]c[}]/**/*.{html,html.gz}");
+    }
 }
