@@ -9,7 +9,7 @@ program that answers for us:
 Then, pages being WARC files, folders of .html or .html.gz files, or such files themselves:
 
     bench/extract_parity.py PAGES… [--program target/release/examples/extract_stream] [--limit N]
-        [--options links,no_alt_texts,…] [--sets] [--misses DIR] [--time ROUNDS]
+        [--options links,no_alt_texts,…] [--sets] [--misses DIR] [--time ROUNDS] [--beside main,justext]
 
   --options   options to switch away from the default of main_content=True: all_text, no_formatting, no_bullets,
               no_alt_texts, links, form_fields, noscript, no_comments, and for 2.0.1 no_post_meta, hidden_elements
@@ -17,6 +17,7 @@ Then, pages being WARC files, folders of .html or .html.gz files, or such files 
   --misses    write the page and both texts of each miss there
   --fuzz N    instead of pages, N random small documents made of what parsers and rules find hard, from --seed
   --time      instead of comparing, time ROUNDS rounds of each over the same pages, in turns; pin it: `taskset -c 0 …`
+  --beside    and our other extractors, by name, against the same Resiliparse
 
 Bodies are decoded as UTF-8 with U+FFFD for what is malformed, on both sides. Ends with 1 below 99.5 % equal texts.
 """
@@ -176,10 +177,10 @@ def compare(args, options):
     return share
 
 
-def our_seconds(program, options, loaded, rounds):
+def our_seconds(program, options, loaded, rounds, extra):
     """CPU seconds of the program from start to end."""
     before = resource.getrusage(resource.RUSAGE_CHILDREN)
-    ours = Ours(program, options, ["--repeat", str(rounds)])
+    ours = Ours(program, options, ["--repeat", str(rounds), *extra])
     for page in loaded:
         ours.send(page)
     ours.process.stdin.close()
@@ -195,18 +196,23 @@ def measure(args, options):
             break
         loaded.append(page)
     size = sum(len(page.encode()) for page in loaded)
-    ratios = []
+    flags = {"resiliparse": []} | {name: [f"--{name}"] for name in args.beside.split(",") if name}
+    ratios = {name: [] for name in flags}
     for _ in range(args.time):
-        # What reading the pages costs is taken off; three rounds even out what is left of starting.
-        ours = (our_seconds(args.program, options, loaded, 3) - our_seconds(args.program, options, loaded, 0)) / 3
         start = time.process_time()
         for page in loaded:
             theirs(page, options)
-        seconds = time.process_time() - start
-        ratios.append(seconds / ours)
-        for who, taken in ((f"Resiliparse {VERSION}", seconds), ("ours", ours)):
-            print(f"{who}: {taken:.3f} CPU s, {len(loaded) / taken:.0f} pages/s, {size / taken / 1e6:.1f} MB/s")
-    print(f"{len(loaded)} pages, {size} bytes of HTML: {min(ratios):.2f} to {max(ratios):.2f} times as fast", flush=True)
+        theirs_took = time.process_time() - start
+        took = {}
+        for name, extra in flags.items():
+            # What reading the pages costs is taken off; three rounds even out what is left of starting.
+            rounds = [our_seconds(args.program, options, loaded, repeat, extra) for repeat in (3, 0)]
+            took[f"ours, {name}"] = (rounds[0] - rounds[1]) / 3
+            ratios[name].append(theirs_took / took[f"ours, {name}"])
+        for who, seconds in {f"Resiliparse {VERSION}": theirs_took, **took}.items():
+            print(f"{who}: {seconds:.3f} CPU s, {len(loaded) / seconds:.0f} pages/s, {size / seconds / 1e6:.1f} MB/s")
+    for name, found in ratios.items():
+        print(f"{name}, {len(loaded)} pages, {size} bytes of HTML: {min(found):.2f} to {max(found):.2f} times as fast", flush=True)
 
 
 def main():
@@ -220,6 +226,7 @@ def main():
     parser.add_argument("--fuzz", type=int, default=0)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--time", type=int, default=0)
+    parser.add_argument("--beside", default="")
     args = parser.parse_args()
     options = usable([name for name in args.options.split(",") if name])
     if args.time:
