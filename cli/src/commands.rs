@@ -14,6 +14,7 @@ pub(crate) mod run;
 pub(crate) mod schema;
 pub(crate) mod steps;
 pub(crate) mod submit;
+pub(crate) mod sweep;
 pub(crate) mod tasks;
 pub(crate) mod try_steps;
 pub(crate) mod verify;

@@ -6,12 +6,14 @@
 mod client;
 mod commands;
 mod config;
+mod dataset;
 mod display;
 mod failure;
 mod recipe;
 mod request;
 mod service;
 mod supervise;
+mod sweep;
 
 use clap::{Parser, Subcommand};
 use std::process::ExitCode;
@@ -66,6 +68,8 @@ enum Command {
     Schema,
     /// Print the recipe that one of DCLM's configs amounts to
     Convert(commands::convert::Args),
+    /// Show what other thresholds of a score would keep of a dataset
+    Sweep(commands::sweep::Args),
     /// Check a dataset against its manifest
     Verify(commands::verify::Args),
     /// Make one attempt at a task, for a worker
@@ -100,6 +104,7 @@ fn main() -> ExitCode {
         Command::Steps(args) => commands::steps::run(&args),
         Command::Schema => commands::schema::run(),
         Command::Convert(args) => commands::convert::run(&args),
+        Command::Sweep(args) => commands::sweep::run(args),
         Command::Verify(args) => commands::verify::run(args),
         Command::Attempt(args) => commands::attempt::run(&args),
         Command::Pack(args) => commands::pack::run(args),

@@ -10,8 +10,8 @@ use crate::driver::{Driver, job_tally};
 use futures::StreamExt;
 use futures::stream;
 use gristmill_job::{
-    Aggregate, Documents, FileEntry, FileRole, JobError, Joined, Manifest, Problem, StageRecord, StepPassage,
-    VERSION, pages, without_output_path,
+    Aggregate, Documents, FileEntry, FileRole, JobError, Joined, Manifest, Problem, Selected, StageRecord,
+    StepPassage, VERSION, pages, without_output_path,
 };
 use gristmill_pipeline::recipe::Layout;
 use gristmill_pipeline::stage::Stage;
@@ -102,6 +102,7 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
     });
     let aggregates = aggregates(driver).await?;
     let joined = joined(driver).await?;
+    let selected = selected(driver).await?;
     if driver.plan.layout() == Layout::Dclm {
         dclm::write_global_stats(driver, &place, &stages, &aggregates).await?;
     }
@@ -114,6 +115,7 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
         documents: Documents::from(tally),
         aggregates,
         joined,
+        selected,
         stages,
         files: files.listed,
         file_lists: files.lists,
@@ -242,6 +244,18 @@ async fn joined(driver: &Driver) -> Result<Vec<Joined>, PublishError> {
         if matches!(planned.stage, Stage::Components { .. }) {
             let records = driver.job.must_page(stage, 0).await?;
             all.extend(records.into_iter().filter_map(|record| record.joined.map(|joined| *joined)));
+        }
+    }
+    Ok(all)
+}
+
+/// Where the shares of selections end, in the order of the recipe.
+async fn selected(driver: &Driver) -> Result<Vec<Selected>, PublishError> {
+    let mut all = Vec::new();
+    for (stage, planned) in driver.plan.stages.iter().enumerate() {
+        if matches!(planned.stage, Stage::Bounds { .. }) {
+            let records = driver.job.must_page(stage, 0).await?;
+            all.extend(records.into_iter().filter_map(|record| record.selected.map(|selected| *selected)));
         }
     }
     Ok(all)

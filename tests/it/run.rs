@@ -9,13 +9,14 @@ use std::path::Path;
 use std::process::{Output, Stdio};
 use std::time::Duration;
 
-/// Two dedups, many small tasks: every kind of task there is.
+/// Two dedups and a selection, many small tasks: every kind of task there is.
 const RECIPE: &str = "\
 name: test
 input: [in/*.jsonl]
 steps:
 - exact_dedup
 - minhash_dedup: {preset: fineweb}
+- keep_top: {key: n, share: 90%, missing: keep}
 tasks: {size: 64KiB, buckets: 4}
 output: {path: out}
 ";

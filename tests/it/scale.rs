@@ -137,6 +137,7 @@ fn record(task: u64) -> TaskRecord {
         problems: Vec::new(),
         aggregates: Vec::new(),
         joined: None,
+        selected: None,
     }
 }
 

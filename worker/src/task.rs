@@ -1,11 +1,15 @@
 //! All that a worker can do.
 
 mod aggregate;
+mod bounds;
 mod bucket;
 mod components;
 mod guard;
+mod levels;
 mod map;
 mod merge;
+mod ranks;
+mod selection;
 mod signed;
 mod verify;
 
@@ -18,9 +22,9 @@ use crate::{OpenJob, TaskError};
 use gristmill_dedup::Error;
 use gristmill_dedup::keyfile::Summary;
 use gristmill_job::{FileRole, Place, Poison, Slice, TaskRecord, pages, tasks_of_page};
-use gristmill_pipeline::Chain;
 use gristmill_pipeline::stage::{MapStage, Stage};
 use gristmill_pipeline::step::{Barrier, Built, Context, Programs};
+use gristmill_pipeline::{Chain, Selection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -71,6 +75,8 @@ pub(crate) fn run(attempt: &Attempt) -> Result<TaskRecord, TaskError> {
         Stage::Attach { .. } => verify::attach(attempt, planned.tasks),
         Stage::Compare { barrier } => verify::compare(attempt, *barrier, planned.tasks),
         Stage::Components { barrier } => components::run(attempt, *barrier),
+        Stage::Ranks { .. } => ranks::run(attempt, planned.tasks),
+        Stage::Bounds { barrier } => bounds::run(attempt, *barrier),
     }
 }
 
@@ -96,14 +102,27 @@ impl Attempt {
         Ok(Chain::with_programs(specs, resources, seed, programs)?)
     }
 
-    /// The barrier at a place of the recipe.
-    fn barrier(&self, place: usize) -> Result<Barrier, TaskError> {
+    /// The step at a place of the recipe.
+    fn built(&self, place: usize) -> Result<Built, TaskError> {
         let spec = self.open.recipe.steps.get(place);
         let spec = spec.ok_or_else(|| TaskError::fatal("the recipe has no such step"))?;
         let seed = self.open.recipe.head.seed;
-        match spec.parsed.build(&Context { resources: &self.open.resources, seed })? {
+        Ok(spec.parsed.build(&Context { resources: &self.open.resources, seed })?)
+    }
+
+    /// The dedup at a place of the recipe.
+    fn barrier(&self, place: usize) -> Result<Barrier, TaskError> {
+        match self.built(place)? {
             Built::Barrier(barrier) => Ok(barrier),
-            _ => Err(TaskError::fatal(format!("{} is no barrier", spec.def.name))),
+            _ => Err(TaskError::fatal(format!("step {place} is no dedup"))),
+        }
+    }
+
+    /// The selection at a place of the recipe.
+    fn selection(&self, place: usize) -> Result<Selection, TaskError> {
+        match self.built(place)? {
+            Built::Selection(selection) => Ok(selection),
+            _ => Err(TaskError::fatal(format!("step {place} is no selection"))),
         }
     }
 
@@ -135,6 +154,7 @@ impl Attempt {
             problems: Vec::new(),
             aggregates: Vec::new(),
             joined: None,
+            selected: None,
         }
     }
 

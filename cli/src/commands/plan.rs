@@ -91,6 +91,7 @@ impl Needs {
         let cx = Context { resources: &prepared.resources, seed: recipe.head.seed };
         let met = recipe.steps.iter().filter_map(|spec| match spec.parsed.build(&cx) {
             Ok(Built::Barrier(barrier)) => Some(barrier.bytes_per_document),
+            Ok(Built::Selection(selection)) => Some(selection.bytes_per_document()),
             _ => None,
         });
         let bytes_per_document = met.max().unwrap_or(0);
@@ -99,7 +100,7 @@ impl Needs {
         Self {
             documents,
             memory: BASE_MEMORY + models + LANE_MEMORY * lanes as u64,
-            // Documents and what one dedup keeps of them, and the dataset itself.
+            // Documents and what one barrier keeps of them, and the dataset itself.
             disk: exchanged + documents * bytes_per_document + (text as f64 * ZSTD_SHARE) as u64,
         }
     }

@@ -43,7 +43,7 @@ fn overview() -> String {
 
 fn page(def: &StepDef) -> String {
     let mut out = format!("# {}\n\n{}\n", def.name, def.doc.trim());
-    if def.kind == Kind::Barrier {
+    if matches!(def.kind, Kind::Barrier | Kind::Selection) {
         out.push_str("\nNeeds the whole corpus: the recipe is cut into two passes here.\n");
     }
     let schema = def.params_schema();

@@ -1,59 +1,56 @@
-//! The exact k-th best score of a corpus that no machine sees whole.
+//! Where a score stands among all scores of a corpus that no machine sees whole, exactly.
 //!
-//! All records stand in one order: by score, and where scores are equal by a hash of the record's id ([`Rank`]). So there is one
-//! k-th best, whatever the number of tasks and whatever their order, and keeping a tenth keeps a tenth to the record, even if a
-//! million pages have the same score.
+//! All records of a group stand in one order, the best first: by score, and where scores are equal by a hash of the record's id
+//! ([`Rank`]). So there is one best tenth, whatever the number of tasks and whatever their order, and it is a tenth to the record, even
+//! if a million pages have the same score.
 //!
-//! **Protocol.** In each round all tasks count their records into a [`Histogram`] of the same [`Round`]; histograms are merged in any order and
-//! grouping; [`Histogram::find`] gives the k-th best, or the next round, whose span is that of the one bucket that holds
-//! it. Each round is a pass over scores alone. Two or three do for a billion scores that spread; none but [`MAX_ROUNDS`] at worst.
+//! **Protocol.** The order is cut into [`SLOTS`] slots by score alone ([`Rank::slot`]). Tasks say what each slot of each group weighs;
+//! [`locate`] says in which slots the bounds of some shares lie, and how far in; a [`Scan`] of the ranks of those slots, in order,
+//! finds them. Slots follow the scale of scores, not their spread, so that nothing has to be known before: a slot is an eighth of an
+//! octave, on both sides of 0.5 for scores that are probabilities.
 //!
-//! **Failure.** A histogram of another round, and a place that the round cannot hold (since records changed between rounds), are a
-//! [`QuantileError`]. A score that is no number has no rank; it is the caller's to drop.
+//! **Failure.** A score that is no number has no rank; it is the caller's to say what becomes of its record.
 
-use std::collections::BTreeMap;
-use std::str::FromStr;
+mod share;
+
+pub use share::{Share, ShareError};
 
 use serde::{Deserialize, Serialize};
-use thiserror::Error;
 use xxhash_rust::xxh3::xxh3_64;
 
-/// A round has up to `2^BUCKET_BITS` buckets.
-const BUCKET_BITS: u32 = 12;
-/// No search takes more rounds: each shortens the span, 2^128 at first, by 2^12.
-pub const MAX_ROUNDS: usize = 11;
+/// Slots that the order of scores is cut into.
+pub const SLOTS: usize = 1024;
 
-/// A record's place among all records. Greater is better.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
+/// A record's place among all records: the least is the best.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Rank {
-    /// The score's bits, turned so that they are ordered as scores are.
-    score: u64,
+    bits: u64,
     tie: u64,
 }
 
 const SIGN: u64 = 1 << 63;
+/// Slots of each of the four parts of the scale: below 0, up to 0.5, up to 1, above.
+const PART: u64 = SLOTS as u64 / 4;
+/// The bits of a number that tell it from others of its eighth of an octave.
+const EIGHTH: u32 = 49;
 
 impl Rank {
-    /// The place of the record with this id and score. None if the score is no number.
+    /// The place of the record with this id and score; the higher score is the better one. None if the score is no number.
     #[must_use]
     pub fn new(score: f64, record: &str) -> Option<Self> {
-        Self::with_tie(score, xxh3_64(record.as_bytes()))
+        (!score.is_nan()).then(|| Self::from_parts(best_first(score), xxh3_64(record.as_bytes())))
     }
 
-    fn with_tie(score: f64, tie: u64) -> Option<Self> {
-        if score.is_nan() {
-            return None;
-        }
-        // Adding zero makes -0 a 0. Negative numbers grow with their bits towards less.
-        let bits = (score + 0.0).to_bits();
-        let score = if bits & SIGN == 0 { bits | SIGN } else { !bits };
-        Some(Self { score, tie })
-    }
-
-    /// The score, to be shown and kept.
+    /// The rank of which these are [`bits`](Self::bits) and [`tie`](Self::tie).
     #[must_use]
-    pub fn score(self) -> f64 {
-        f64::from_bits(if self.score & SIGN == 0 { !self.score } else { self.score & !SIGN })
+    pub fn from_parts(bits: u64, tie: u64) -> Self {
+        Self { bits, tie }
+    }
+
+    /// The score's bits, turned so that the least are the best.
+    #[must_use]
+    pub fn bits(self) -> u64 {
+        self.bits
     }
 
     /// What decides between equal scores: 64 bits of xxh3 of the record's id.
@@ -62,316 +59,361 @@ impl Rank {
         self.tie
     }
 
-    fn to_number(self) -> u128 {
-        u128::from(self.score) << 64 | u128::from(self.tie)
-    }
-}
-
-/// A share of all records, exact: a tenth of ten is one.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Share {
-    /// Billionths.
-    billionths: u64,
-}
-
-/// A share that cannot be understood.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-#[error(
-    "{0:?} is no share: write a percentage between 0% and 100% with up to seven decimals, such as 10% or 2.5%"
-)]
-pub struct ShareError(String);
-
-impl FromStr for Share {
-    type Err = ShareError;
-
-    fn from_str(text: &str) -> Result<Self, ShareError> {
-        let share = || {
-            let (whole, decimals) = match text.strip_suffix('%')?.split_once('.') {
-                Some((whole, decimals)) => (whole, decimals),
-                None => (text.strip_suffix('%')?, "0"),
-            };
-            let is_number =
-                |digits: &str| !digits.is_empty() && digits.bytes().all(|byte| byte.is_ascii_digit());
-            if !is_number(whole) || !is_number(decimals) || decimals.len() > 7 {
-                return None;
-            }
-            let billionths = format!("{whole}{decimals:0<7}").parse().ok()?;
-            (billionths <= 1_000_000_000).then_some(Self { billionths })
-        };
-        share().ok_or_else(|| ShareError(text.to_owned()))
-    }
-}
-
-impl Share {
-    /// How many of `total` records that is, rounded up: of a few records the best are kept, and not none.
     #[must_use]
-    pub fn of(self, total: u64) -> u64 {
-        (u128::from(total) * u128::from(self.billionths)).div_ceil(1_000_000_000) as u64
+    pub fn score(self) -> f64 {
+        let ordered = !self.bits;
+        f64::from_bits(if ordered & SIGN == 0 { !ordered } else { ordered & !SIGN })
     }
-}
 
-/// The span of ranks that is looked at, both ends included.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Round {
-    low: Rank,
-    high: Rank,
-}
-
-impl Round {
-    /// All ranks.
+    /// The slot that it lies in: the best scores have the least.
     #[must_use]
-    pub fn first() -> Self {
-        Self { low: Rank { score: 0, tie: 0 }, high: Rank { score: u64::MAX, tie: u64::MAX } }
-    }
-
-    /// An empty histogram for this round.
-    #[must_use]
-    pub fn histogram(self) -> Histogram {
-        Histogram { round: self, above: 0, below: 0, buckets: BTreeMap::new() }
-    }
-
-    /// The bucket of a rank within the span.
-    fn bucket(self, rank: Rank) -> u32 {
-        let span = self.high.to_number() - self.low.to_number();
-        let shift = (u128::BITS - span.leading_zeros()).saturating_sub(BUCKET_BITS);
-        ((rank.to_number() - self.low.to_number()) >> shift) as u32
-    }
-}
-
-/// How records spread over the span of a round. Its size does not depend on their number: some 4,000 buckets of 40 bytes at most.
-#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-pub struct Histogram {
-    round: Round,
-    above: u64,
-    below: u64,
-    /// Those that have records.
-    buckets: BTreeMap<u32, Bucket>,
-}
-
-/// The records of a bucket: how many, the worst and the best.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
-struct Bucket {
-    count: u64,
-    low: Rank,
-    high: Rank,
-}
-
-/// What is known after a round.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Found {
-    /// The k-th best is this one: keep what is not below it.
-    Exactly(Rank),
-    /// It lies in this span.
-    Within(Round),
-}
-
-/// Histograms that do not go together.
-#[derive(Clone, Debug, PartialEq, Eq, Error)]
-pub enum QuantileError {
-    /// A histogram of another round.
-    #[error("histograms of different rounds cannot be merged; count all records for the same round")]
-    OtherRound,
-    /// The k-th best is not where an earlier round saw it, or there are fewer than `k` records.
-    #[error(
-        "of {total} records {above} rank above the span of this round and {below} below, so number {k} is not in it; count the same records in each round"
-    )]
-    NotInRound {
-        /// The place that was asked for.
-        k: u64,
-        /// All records.
-        total: u64,
-        /// Those above.
-        above: u64,
-        /// Those below.
-        below: u64,
-    },
-}
-
-impl Histogram {
-    /// Counts a record.
-    pub fn add(&mut self, rank: Rank) {
-        if rank > self.round.high {
-            self.above += 1;
-        } else if rank < self.round.low {
-            self.below += 1;
+    pub fn slot(self) -> usize {
+        let score = self.score();
+        // So many eighths of an octave from one number to a greater one, both of them positive.
+        let eighths =
+            |from: f64, to: f64| (to.to_bits().saturating_sub(from.to_bits()) >> EIGHTH).min(PART - 1);
+        let least_negative = 2_f64.powi(-16);
+        let place = if score >= 1.0 {
+            3 * PART + eighths(1.0, score)
+        } else if score >= 0.5 {
+            2 * PART + eighths(1.0 - score, 0.5)
+        } else if score >= 0.0 {
+            2 * PART - 1 - eighths(score, 0.5)
         } else {
-            self.add_bucket(self.round.bucket(rank), Bucket { count: 1, low: rank, high: rank });
-        }
+            PART - 1 - eighths(least_negative, -score)
+        };
+        SLOTS - 1 - place as usize
     }
+}
 
-    fn add_bucket(&mut self, at: u32, new: Bucket) {
-        let bucket = self.buckets.entry(at).or_insert(Bucket { count: 0, ..new });
-        bucket.count += new.count;
-        bucket.low = bucket.low.min(new.low);
-        bucket.high = bucket.high.max(new.high);
-    }
+/// Bits that are ordered as the numbers are, the greatest first. Zero has one sign.
+fn best_first(score: f64) -> u64 {
+    let bits = (score + 0.0).to_bits();
+    if bits & SIGN == 0 { !(bits | SIGN) } else { bits }
+}
 
-    /// Takes in the records that another task counted in the same round.
-    pub fn merge(&mut self, other: &Self) -> Result<(), QuantileError> {
-        if self.round != other.round {
-            return Err(QuantileError::OtherRound);
+/// What becomes of records with the same score of which some are within a share and some are not.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Ties {
+    /// A hash of the record's id decides, so that the share is exact.
+    #[default]
+    Split,
+    /// All of them are within it: it may be larger than asked for.
+    Keep,
+    /// None of them is: it may be smaller.
+    Drop,
+}
+
+/// What a slot of a group holds.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Slot {
+    pub slot: usize,
+    pub records: u64,
+    pub weight: u64,
+}
+
+/// The slot in which a share's bound lies.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Target {
+    /// Which of the shares.
+    pub share: usize,
+    pub slot: usize,
+    /// Of the slot's weight, what is within the share: the record that completes it is the last.
+    pub rest: u64,
+    /// Records of better slots.
+    pub before: u64,
+}
+
+/// Where the bounds of some shares of a group lie, by what its slots hold, the best first. A share that holds nothing has none.
+#[must_use]
+pub fn locate(slots: &[Slot], shares: &[Share]) -> Vec<Target> {
+    let total: u64 = slots.iter().map(|slot| slot.weight).sum();
+    let bound = |(share, wanted): (usize, &Share)| {
+        if wanted.is_whole() {
+            // Also what weighs nothing, to the last record.
+            let (last, better) = slots.split_last()?;
+            let before = better.iter().map(|slot| slot.records).sum();
+            return Some(Target { share, slot: last.slot, rest: u64::MAX, before });
         }
-        self.above += other.above;
-        self.below += other.below;
-        for (at, bucket) in &other.buckets {
-            self.add_bucket(*at, *bucket);
+        let mut rest = wanted.of(total);
+        let mut before = 0;
+        for slot in slots {
+            if rest > 0 && rest <= slot.weight {
+                return Some(Target { share, slot: slot.slot, rest, before });
+            }
+            rest = rest.checked_sub(slot.weight)?;
+            before += slot.records;
         }
-        Ok(())
-    }
+        None
+    };
+    shares.iter().enumerate().filter_map(bound).collect()
+}
 
-    /// All records that were counted: the same in each round.
+/// The last record of a share.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub struct Bound {
+    /// Which of the shares.
+    pub share: usize,
+    /// Records up to this rank are within it.
+    pub rank: Rank,
+    /// How many those are.
+    pub records: u64,
+    /// The score at which the share ends.
+    pub score: f64,
+    /// Records that have that score,
+    pub tied: u64,
+    /// and those of them that are within.
+    pub tied_within: u64,
+}
+
+/// Finds the bounds that lie in one slot of a group, of whose ranks it is told in order.
+#[derive(Debug)]
+pub struct Scan {
+    ties: Ties,
+    /// The nearest last.
+    targets: Vec<Target>,
+    /// Records and their weight up to here.
+    records: u64,
+    weight: u64,
+    /// The score that is being told, and the records before it.
+    run: Option<(u64, u64)>,
+    /// The bounds met at that score, and the records up to each.
+    met: Vec<(Target, Rank, u64)>,
+    last: Option<Rank>,
+    found: Vec<Bound>,
+}
+
+impl Scan {
+    /// For the bounds that [`locate`] puts into a slot.
     #[must_use]
-    pub fn total(&self) -> u64 {
-        self.above + self.below + self.buckets.values().map(|bucket| bucket.count).sum::<u64>()
+    pub fn new(mut targets: Vec<Target>, ties: Ties) -> Self {
+        targets.sort_by_key(|target| std::cmp::Reverse(target.rest));
+        Self {
+            ties,
+            targets,
+            records: 0,
+            weight: 0,
+            run: None,
+            met: Vec::new(),
+            last: None,
+            found: Vec::new(),
+        }
     }
 
-    /// Looks for the `k`-th best record; the best is number 1.
-    pub fn find(&self, k: u64) -> Result<Found, QuantileError> {
-        let mut better = self.above;
-        for bucket in self.buckets.values().rev() {
-            if k <= better {
-                break;
-            }
-            let place = k - better;
-            if place == 1 {
-                return Ok(Found::Exactly(bucket.high));
-            }
-            if place == bucket.count || (place < bucket.count && bucket.low == bucket.high) {
-                return Ok(Found::Exactly(bucket.low));
-            }
-            if place < bucket.count {
-                return Ok(Found::Within(Round { low: bucket.low, high: bucket.high }));
-            }
-            better += bucket.count;
+    /// The next record. Records of the same rank stand together.
+    pub fn record(&mut self, rank: Rank, weight: u64) {
+        if self.run.is_none_or(|(bits, _)| bits != rank.bits) {
+            self.end_run();
+            self.run = Some((rank.bits, self.records));
         }
-        Err(QuantileError::NotInRound { k, total: self.total(), above: self.above, below: self.below })
+        self.records += 1;
+        self.weight = self.weight.saturating_add(weight);
+        for (_, bound, records) in &mut self.met {
+            if *bound == rank {
+                *records = self.records;
+            }
+        }
+        while let Some(target) = self.targets.pop_if(|target| target.rest <= self.weight) {
+            self.met.push((target, rank, self.records));
+        }
+        self.last = Some(rank);
+    }
+
+    /// The bounds, once all records of the slot have been told.
+    #[must_use]
+    pub fn finish(mut self) -> Vec<Bound> {
+        // What is not reached ends with the last record.
+        if let Some(last) = self.last {
+            self.met.extend(self.targets.drain(..).map(|target| (target, last, self.records)));
+        }
+        self.end_run();
+        self.found
+    }
+
+    fn end_run(&mut self) {
+        let Some((bits, before)) = self.run.take() else { return };
+        let tied = self.records - before;
+        let score = Rank::from_parts(bits, 0).score();
+        for (target, rank, records) in self.met.drain(..) {
+            let (rank, within) = match self.ties {
+                Ties::Split => (rank, records - before),
+                Ties::Drop if records < self.records => {
+                    (Rank::from_parts(bits.saturating_sub(1), u64::MAX), 0)
+                }
+                Ties::Keep | Ties::Drop => (Rank::from_parts(bits, u64::MAX), tied),
+            };
+            let records = target.before + before + within;
+            self.found.push(Bound { share: target.share, rank, records, score, tied, tied_within: within });
+        }
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+
     use proptest::prelude::*;
 
     use super::*;
 
-    /// Counts in as many tasks as asked for, round after round, each task's histogram taking the way over JSON.
-    fn search(ranks: &[Rank], tasks: usize, k: u64) -> (Rank, usize) {
-        let mut round = Round::first();
-        for rounds in 1..=MAX_ROUNDS {
-            let mut all = round.histogram();
-            for task in ranks.chunks(ranks.len().div_ceil(tasks)).rev() {
-                let mut histogram = round.histogram();
-                for rank in task {
-                    histogram.add(*rank);
-                }
-                let json = serde_json::to_string(&histogram).unwrap();
-                all.merge(&serde_json::from_str(&json).unwrap()).unwrap();
-            }
-            assert_eq!(all.total(), ranks.len() as u64);
-            match all.find(k).unwrap() {
-                Found::Exactly(rank) => return (rank, rounds),
-                Found::Within(narrower) => round = narrower,
+    /// A record of a group, with what it weighs.
+    type Record = (f64, u64, u64);
+
+    /// The bounds of a group, through slots whose weights come from so many tasks.
+    fn search(records: &[Record], tasks: usize, shares: &[Share], ties: Ties) -> Vec<Bound> {
+        let rank = |record: &Record| Rank::from_parts(best_first(record.0), record.1);
+        let mut slots: BTreeMap<usize, Slot> = BTreeMap::new();
+        for task in records.chunks(records.len().div_ceil(tasks).max(1)).rev() {
+            for record in task {
+                let at = rank(record).slot();
+                let slot = slots.entry(at).or_insert(Slot { slot: at, ..Slot::default() });
+                slot.records += 1;
+                slot.weight += record.2;
             }
         }
-        panic!("not found in {MAX_ROUNDS} rounds");
+        let slots: Vec<Slot> = slots.into_values().collect();
+        let mut targets: BTreeMap<usize, Vec<Target>> = BTreeMap::new();
+        for target in locate(&slots, shares) {
+            targets.entry(target.slot).or_default().push(target);
+        }
+        let mut found = Vec::new();
+        for (slot, targets) in targets {
+            let mut scan = Scan::new(targets, ties);
+            let mut ranks: Vec<(Rank, u64)> = records.iter().map(|r| (rank(r), r.2)).collect();
+            ranks.sort_unstable();
+            for (rank, weight) in ranks.into_iter().filter(|(rank, _)| rank.slot() == slot) {
+                scan.record(rank, weight);
+            }
+            found.extend(scan.finish());
+        }
+        found.sort_by_key(|bound| bound.share);
+        found
+    }
+
+    /// The same by one sort: of each share the places of the records within it.
+    fn sorted(records: &[Record], share: Share, ties: Ties) -> Vec<bool> {
+        let total: u64 = records.iter().map(|record| record.2).sum();
+        let mut order: Vec<usize> = (0..records.len()).collect();
+        order.sort_by(|a, b| {
+            let (a, b) = (&records[*a], &records[*b]);
+            b.0.partial_cmp(&a.0).unwrap().then(a.1.cmp(&b.1))
+        });
+        let mut within = vec![false; records.len()];
+        let mut weight = 0;
+        for place in &order {
+            if !share.is_whole() && weight >= share.of(total) {
+                break;
+            }
+            weight += records[*place].2;
+            within[*place] = true;
+        }
+        let inside = within.clone();
+        let equal =
+            |a: &Record, b: &Record, ties: bool| best_first(a.0) == best_first(b.0) && (ties || a.1 == b.1);
+        for (place, record) in records.iter().enumerate() {
+            let any = |of: bool, ties: bool| {
+                (0..records.len()).any(|other| inside[other] == of && equal(&records[other], record, ties))
+            };
+            within[place] = match ties {
+                Ties::Split => any(true, false),
+                Ties::Keep => any(true, true),
+                Ties::Drop => {
+                    // Records of one rank are one.
+                    let out = |other: usize| {
+                        !inside[other]
+                            && equal(&records[other], record, true)
+                            && !(0..records.len())
+                                .any(|o| inside[o] && equal(&records[o], &records[other], false))
+                    };
+                    inside[place] && !(0..records.len()).any(out)
+                        || !inside[place] && any(true, false) && !(0..records.len()).any(out)
+                }
+            };
+        }
+        within
     }
 
     fn scores() -> impl Strategy<Value = f64> {
         prop_oneof![
-            // Ties, skew, what a classifier gives, and everything else.
+            // Ties, skew, what a classifier gives, perplexities, and everything else.
             (0_u8..4).prop_map(|step| f64::from(step) / 4.0),
             (0_f64..1.0).prop_map(|x| x.powi(9)),
+            (0_f64..1.0).prop_map(|x| 1.0 - x.powi(9)),
             (0_f32..1.0).prop_map(f64::from),
+            (0_f64..1e5),
+            prop_oneof![Just(f64::INFINITY), Just(f64::NEG_INFINITY), Just(-0.0), Just(0.0)],
             any::<f64>().prop_filter("a number", |score| !score.is_nan()),
         ]
     }
 
+    fn share(text: &str) -> Share {
+        text.parse().unwrap()
+    }
+
     proptest! {
-        #![proptest_config(ProptestConfig::with_cases(200))]
+        #![proptest_config(ProptestConfig::with_cases(300))]
 
         #[test]
         fn the_search_ends_where_sorting_does(
-            records in prop::collection::vec((scores(), 0_u64..50), 1..400),
+            records in prop::collection::vec((scores(), 0_u64..50, 0_u64..4), 1..120),
+            one in any::<bool>(),
             tasks in 1_usize..20,
-            place in any::<prop::sample::Index>(),
+            wanted in prop::collection::vec(0_u64..=1000, 1..5),
+            ties in prop_oneof![Just(Ties::Split), Just(Ties::Keep), Just(Ties::Drop)],
         ) {
-            let mut ranks: Vec<Rank> = records.iter().map(|(score, tie)| Rank::with_tie(*score, *tie).unwrap()).collect();
-            let k = place.index(ranks.len());
-            let (found, _) = search(&ranks, tasks, k as u64 + 1);
-            ranks.sort_by(|a, b| b.score().total_cmp(&a.score()).then(b.tie().cmp(&a.tie())));
-            prop_assert_eq!(found, ranks[k]);
+            let records: Vec<Record> =
+                records.into_iter().map(|(score, tie, weight)| (score, tie, if one { 1 } else { weight })).collect();
+            let shares: Vec<Share> = wanted.iter().map(|n| share(&format!("{}.{}%", n / 10, n % 10))).collect();
+            let found = search(&records, tasks, &shares, ties);
+            for (place, wanted) in shares.iter().enumerate() {
+                let bound = found.iter().find(|bound| bound.share == place);
+                let rank = |record: &Record| Rank::from_parts(best_first(record.0), record.1);
+                let got: Vec<bool> = records.iter().map(|r| bound.is_some_and(|b| rank(r) <= b.rank)).collect();
+                prop_assert_eq!(&got, &sorted(&records, *wanted, ties), "{}", wanted);
+                let Some(bound) = bound else { continue };
+                prop_assert_eq!(bound.records, got.iter().filter(|within| **within).count() as u64);
+                let tied = |within: bool| {
+                    let same = |(record, got): &(&Record, &bool)| best_first(record.0) == best_first(bound.score) && (**got || !within);
+                    records.iter().zip(&got).filter(same).count() as u64
+                };
+                prop_assert_eq!((bound.tied, bound.tied_within), (tied(false), tied(true)));
+            }
         }
 
         #[test]
-        fn ranks_are_ordered_as_scores_are(a in scores(), b in scores()) {
-            let (first, second) = (Rank::with_tie(a, 7).unwrap(), Rank::with_tie(b, 7).unwrap());
-            prop_assert_eq!(Some(first.cmp(&second)), a.partial_cmp(&b));
-            prop_assert_eq!(first.score().to_bits(), (a + 0.0).to_bits());
+        fn ranks_and_slots_are_ordered_as_scores_are(a in scores(), b in scores()) {
+            let rank = |score: f64| Rank::new(score, "x").unwrap();
+            prop_assert_eq!(Some(rank(b).cmp(&rank(a))), a.partial_cmp(&b));
+            prop_assert_eq!(rank(a).score().to_bits(), (a + 0.0).to_bits());
+            prop_assert!(rank(a).slot() < SLOTS);
+            prop_assert!(a < b || rank(a).slot() <= rank(b).slot());
         }
     }
 
     #[test]
-    fn few_rounds_do() {
-        let spread = |count: u64, score: &dyn Fn(f64) -> f64| -> Vec<Rank> {
-            let place = |at: u64| at.wrapping_mul(0x9e37_79b9_7f4a_7c15);
-            (0..count)
-                .map(|at| Rank::with_tie(score(place(at) as f64 / 2_f64.powi(64)), place(at ^ 0xff)).unwrap())
-                .collect()
-        };
-        for (name, ranks) in [
-            ("spread", spread(50_000, &|x| x)),
-            ("skewed", spread(50_000, &|x| f64::from(x.powi(20) as f32))),
-            ("equal", spread(50_000, &|_| 0.25)),
-            ("two", spread(50_000, &|x| f64::from(u8::from(x < 0.3)))),
+    fn slots_follow_the_scale() {
+        let slot = |score: f64| Rank::new(score, "").unwrap().slot();
+        for (score, expected) in [
+            (f64::INFINITY, 0),
+            (1e30, 0),
+            (1.125, 254),
+            (1.0, 255),
+            (0.9375, 256 + 255 - 24),
+            (0.5, 511),
+            (0.25, 512 + 8),
+            (0.0, 767),
+            (-1e-30, 768),
+            (-1e30, 1023),
+            (f64::NEG_INFINITY, 1023),
         ] {
-            let (_, rounds) = search(&ranks, 3, "10%".parse::<Share>().unwrap().of(50_000));
-            assert!(rounds <= 4, "{name}: {rounds} rounds");
+            assert_eq!(slot(score), expected, "{score}");
         }
-    }
-
-    #[test]
-    fn what_does_not_fit_is_refused() {
-        let rank = |score| Rank::with_tie(score, 1).unwrap();
-        assert_eq!(Rank::with_tie(f64::NAN, 1), None);
-        let mut histogram = Round::first().histogram();
-        assert!(matches!(histogram.find(1), Err(QuantileError::NotInRound { total: 0, .. })));
-        for score in [0.1, 0.2, 0.2, 0.3] {
-            histogram.add(rank(score));
-        }
-        assert_eq!(histogram.find(1), Ok(Found::Exactly(rank(0.3))));
-        assert_eq!(histogram.find(4), Ok(Found::Exactly(rank(0.1))));
-        assert!(histogram.find(0).is_err());
-        assert!(histogram.find(5).is_err());
-        let narrow = Round { low: rank(0.2), high: rank(0.2) };
-        assert_eq!(histogram.merge(&narrow.histogram()), Err(QuantileError::OtherRound));
-        let mut histogram = narrow.histogram();
-        for score in [0.1, 0.2, 0.2, 0.3] {
-            histogram.add(rank(score));
-        }
-        assert_eq!(histogram.find(3), Ok(Found::Exactly(rank(0.2))));
-        let message = histogram.find(1).unwrap_err().to_string();
-        assert!(
-            message.starts_with("of 4 records 1 rank above the span of this round and 1 below"),
-            "{message}"
-        );
-    }
-
-    #[test]
-    fn shares_are_exact() {
-        let check = |text: &str, total: u64, expected: u64| {
-            assert_eq!(text.parse::<Share>().unwrap().of(total), expected, "{text} of {total}");
-        };
-        check("10%", 10, 1);
-        check("10%", 11, 2);
-        check("7%", 100, 7);
-        check("0.0000001%", 3_000_000_000, 3);
-        check("100%", u64::MAX, u64::MAX);
-        check("0%", 5, 0);
-        check("2.50%", 1000, 25);
-        for wrong in
-            ["", "%", "10", "-1%", "101%", "100.0000001%", "1.%", ".5%", "1,5%", "1e1%", "0.00000001%"]
-        {
-            assert!(wrong.parse::<Share>().is_err(), "{wrong:?}");
-        }
+        assert_eq!(Rank::new(f64::NAN, ""), None);
+        // What classifiers say of most pages lies near 0, and no slot has a tenth of it.
+        let skewed = (1..=10_000).map(|n| slot((f64::from(n) / 10_000.0).powi(9)));
+        let mut counts = BTreeMap::new();
+        skewed.for_each(|slot| *counts.entry(slot).or_insert(0) += 1);
+        assert!(counts.values().all(|count| *count < 1000), "{counts:?}");
     }
 }

@@ -30,7 +30,7 @@ pub use plan::{
 };
 pub use record::{
     Aggregate, Documents, FileEntry, FileRole, HeldSource, Joined, Manifest, PROBLEMS_PER_TASK, Problem,
-    StageRecord, StepPassage, TaskRecord,
+    Selected, SelectedGroup, SelectedShare, StageRecord, StepPassage, TaskRecord,
 };
 pub use request::{JobRequest, Urgency};
 pub use workspace::Workspace;

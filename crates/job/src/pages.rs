@@ -119,6 +119,7 @@ mod tests {
             problems: Vec::new(),
             aggregates: Vec::new(),
             joined: None,
+            selected: None,
         }
     }
 

@@ -125,12 +125,12 @@ pub fn plan(
         .map(|stage| {
             let tasks = match stage {
                 Stage::Map(_) => map_tasks,
-                Stage::Bucket { .. } => buckets,
+                Stage::Bucket { .. } | Stage::Ranks { .. } => buckets,
                 // Their ranges are runs of shards: the tasks of a pass.
                 Stage::Attach { .. } | Stage::Compare { .. } => {
                     buckets.min(map_tasks.max(1).next_power_of_two())
                 }
-                Stage::Aggregate | Stage::Components { .. } => 1,
+                Stage::Aggregate | Stage::Components { .. } | Stage::Bounds { .. } => 1,
             };
             PlannedStage { stage, tasks }
         })

@@ -30,6 +30,49 @@ pub struct TaskRecord {
     /// What a dedup of near duplicates came to, of the task that joined them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined: Option<Box<Joined>>,
+    /// Where a selection's shares end, of the task that found it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub selected: Option<Box<Selected>>,
+}
+
+/// Where the shares of a selection end.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct Selected {
+    /// The step's place in the recipe, from 0.
+    pub step: usize,
+    /// Groups of documents, of each score.
+    pub groups: u64,
+    /// The largest of them, for people.
+    pub largest: Vec<SelectedGroup>,
+}
+
+/// A group of documents that are ranked by a score.
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
+pub struct SelectedGroup {
+    /// The field with the score.
+    pub key: String,
+    /// The domain, the language, …: where all documents are of one group, it has no name.
+    #[serde(default, skip_serializing_if = "String::is_empty")]
+    pub group: String,
+    /// Those that have the score.
+    pub documents: u64,
+    /// What they weigh: as much as there are, unless the recipe counts something else.
+    pub weight: u64,
+    pub shares: Vec<SelectedShare>,
+}
+
+/// A share of a group, counted from the best score.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct SelectedShare {
+    pub share: String,
+    /// The score at which it ends. Better ones are within.
+    pub threshold: f64,
+    /// Documents within.
+    pub documents: u64,
+    /// Documents that have the very score at which it ends,
+    pub tied: u64,
+    /// and those of them that are within.
+    pub tied_within: u64,
 }
 
 /// What near duplicates came to.
@@ -102,6 +145,12 @@ pub enum FileRole {
     Edges,
     /// Documents to drop, shard by shard.
     Drops,
+    /// The scores of a range, in order.
+    Ranked,
+    /// How many documents of each group are in it.
+    Counts,
+    /// Where shares end, by group.
+    Bounds,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,6 +208,9 @@ pub struct Manifest {
     /// What dedups of near duplicates joined, and what they held back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joined: Vec<Joined>,
+    /// Where the shares of selections by rank end.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub selected: Vec<Selected>,
     /// The data files, while they are few.
     pub files: Vec<FileEntry>,
     /// The files that list the data files, one [`FileEntry`] a line, when they are many.

@@ -543,8 +543,9 @@ fn complain(line: u64, path: &str, message: String) -> RecipeError {
 }
 
 impl StepSpec {
+    /// Whether the step needs the whole corpus.
     #[must_use]
     pub fn is_barrier(&self) -> bool {
-        self.def.kind == Kind::Barrier
+        matches!(self.def.kind, Kind::Barrier | Kind::Selection)
     }
 }

@@ -22,13 +22,17 @@ pub enum Stage {
     Compare { barrier: usize },
     /// Joins what is left of the pairs and lists what goes, shard by shard.
     Components { barrier: usize },
+    /// Puts one range of scores in order, and counts the documents of each group there.
+    Ranks { barrier: usize },
+    /// Finds the bounds of a selection's shares, group by group.
+    Bounds { barrier: usize },
 }
 
-/// A pass over the documents: drops what the barrier before found, runs maps, and either signs for the barrier
+/// A pass over the documents: does what the barrier before found, runs maps, and either signs for the barrier
 /// after or writes the dataset.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct MapStage {
-    /// The barrier whose drop lists apply, by its place in the recipe.
+    /// The barrier whose drop lists or bounds apply, by its place in the recipe.
     pub after: Option<usize>,
     /// The maps, by their places in the recipe.
     pub steps: Range<usize>,
@@ -53,12 +57,17 @@ pub fn cut(steps: &[Arc<StepSpec>]) -> Vec<Stage> {
     for (index, spec) in steps.iter().enumerate() {
         if spec.is_barrier() {
             pass(&mut stages, after, start..index, Some(index));
-            stages.push(Stage::Bucket { barrier: index });
-            if spec.parsed.verifies() {
-                stages.push(Stage::Attach { barrier: index });
-                stages.push(Stage::Compare { barrier: index });
+            if spec.def.kind == Kind::Selection {
+                stages.push(Stage::Ranks { barrier: index });
+                stages.push(Stage::Bounds { barrier: index });
+            } else {
+                stages.push(Stage::Bucket { barrier: index });
+                if spec.parsed.verifies() {
+                    stages.push(Stage::Attach { barrier: index });
+                    stages.push(Stage::Compare { barrier: index });
+                }
+                stages.push(Stage::Components { barrier: index });
             }
-            stages.push(Stage::Components { barrier: index });
             after = Some(index);
             start = index + 1;
         }
@@ -82,6 +91,8 @@ impl Stage {
             Self::Attach { barrier } => format!("{} pairs", name(*barrier)),
             Self::Compare { barrier } => format!("{} verification", name(*barrier)),
             Self::Components { barrier } => format!("{} components", name(*barrier)),
+            Self::Ranks { barrier } => format!("{} ranks", name(*barrier)),
+            Self::Bounds { barrier } => format!("{} bounds", name(*barrier)),
         }
     }
 }

@@ -5,13 +5,14 @@
 //! made from that list.
 
 use crate::resources::{Blob, Resources, Wanted};
+use crate::selection::Selection;
 use crate::{Document, Fields, Verdict};
 use gristmill_dedup::sets::Measure;
 use gristmill_filters::Text;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
 use serde::{Deserialize, Serialize};
-use serde_json::Value;
+use serde_json::{Value, json};
 use std::collections::BTreeMap;
 
 /// A step of a recipe, as its file declares it.
@@ -29,6 +30,8 @@ pub trait Step: 'static {
     const NEEDS: Needs = Needs::Text;
     /// Whether `semantics` is among the parameters: the recipe's choice is then the default.
     const HAS_SEMANTICS: bool = false;
+    /// The parameter that is meant where a recipe gives the step a value in place of parameters.
+    const SHORT: Option<&'static str> = None;
 
     type Params: DeserializeOwned + JsonSchema + Send + Sync;
 
@@ -57,7 +60,10 @@ pub enum Kind {
     Map,
     /// Looks at one document and changes nothing; what it saw is summed up once the pass is over.
     Observe,
+    /// Joins documents of the whole corpus that are the same.
     Barrier,
+    /// Ranks the documents of the whole corpus.
+    Selection,
 }
 
 /// What a document must have for a step. The chain answers for documents that lack it.
@@ -96,6 +102,7 @@ pub enum Built {
     /// A user's program, which somebody else has to start.
     Program(Program),
     Barrier(Barrier),
+    Selection(Selection),
 }
 
 /// Looks at one document at a time, in any order.
@@ -347,6 +354,7 @@ pub struct StepDef {
     pub kind: Kind,
     pub needs: Needs,
     pub has_semantics: bool,
+    pub short: Option<&'static str>,
     schema: fn(&mut SchemaGenerator) -> Schema,
     parse: fn(&Value) -> Result<Box<dyn Parsed>, ParamError>,
 }
@@ -393,6 +401,7 @@ impl StepDef {
             kind: S::KIND,
             needs: S::NEEDS,
             has_semantics: S::HAS_SEMANTICS,
+            short: S::SHORT,
             schema: |generator| generator.subschema_for::<S::Params>(),
             parse: |value| {
                 let params: S::Params =
@@ -407,10 +416,11 @@ impl StepDef {
         }
     }
 
-    /// Parses and checks the parameters; `null` stands for none.
+    /// Parses and checks the parameters; `null` stands for none, and a text or number for the one that is meant by it.
     pub fn parse(&self, params: &Value) -> Result<Box<dyn Parsed>, ParamError> {
-        match params {
-            Value::Null => (self.parse)(&Value::Object(serde_json::Map::new())),
+        match (params, self.short) {
+            (Value::Null, _) => (self.parse)(&Value::Object(serde_json::Map::new())),
+            (Value::String(_) | Value::Number(_), Some(name)) => (self.parse)(&json!({ name: params })),
             _ => (self.parse)(params),
         }
     }

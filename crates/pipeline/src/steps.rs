@@ -93,6 +93,10 @@ steps! {
     paragraph_dedup::ParagraphDedup,
     line_dedup::LineDedup,
     minhash_dedup::MinhashDedup,
+    // Selection by rank
+    keep_top::KeepTop,
+    percentile_filter::PercentileFilter,
+    quality_buckets::QualityBuckets,
 }
 
 mod fault_injection;

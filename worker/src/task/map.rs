@@ -1,4 +1,4 @@
-//! One pass over the documents of a task: read, drop what the dedup before found, lead through the steps, write.
+//! One pass over the documents of a task: read, do what the barrier before found, lead through the steps, write.
 //!
 //! Between two records nothing is in hand: there the attempt looks whether it shall stop, and long ones take checkpoints
 //! ([`log`]). What is known to be poison is counted and passed over without being touched.
@@ -13,6 +13,7 @@ use self::log::Log;
 use self::observations::Observations;
 use self::sink::Sink;
 use super::Attempt;
+use super::levels::Levels;
 use crate::TaskError;
 use crate::frames::FrameReader;
 use crate::hand::Order;
@@ -20,8 +21,8 @@ use crate::reading::{self, Reading};
 use gristmill_dedup::droplist::{self, DropList};
 use gristmill_job::{FileEntry, FileRole, PROBLEMS_PER_TASK, Place, Poison, Problem, Slice, TaskRecord};
 use gristmill_pipeline::stage::MapStage;
-use gristmill_pipeline::step::Signer;
-use gristmill_pipeline::{Barrier, Chain, Document, Tally, Verdict};
+use gristmill_pipeline::step::{Built, Signer};
+use gristmill_pipeline::{Barrier, Chain, Document, Selection, Tally, Verdict};
 use gristmill_storage::{At, Item, Limits, Open, Records, StoreSource, Uri, open};
 use std::io::Read;
 use std::ops::Range;
@@ -239,13 +240,13 @@ impl Pass<'_> {
         Ok(())
     }
 
-    /// A later pass: what the pass before kept, less what the dedup between them found.
+    /// A later pass: what the pass before kept, less what the barrier between them found.
     fn read_documents(&mut self, shard: &Shard, stage: &MapStage, rest: Place) -> Result<(), TaskError> {
         let Place::Document { number: first } = rest else {
             return Err(TaskError::fatal("a checkpoint of another kind of task"));
         };
         let attempt = self.attempt;
-        let mut drops = stage.after.map(|barrier| Drops::open(attempt, barrier)).transpose()?;
+        let mut after = stage.after.map(|barrier| After::open(attempt, barrier)).transpose()?;
         // Documents, and the units that the dedup knew them by.
         let (mut number, mut unit) = (0, 0);
         for file in &shard.files {
@@ -264,15 +265,19 @@ impl Pass<'_> {
                 attempt.hand.empty(self.tally.seen, self.tally.kept);
                 let Some((mut doc, units)) = frames.next().map_err(corrupt)? else { break };
                 let mut verdict = Verdict::Keep;
-                if let Some(drops) = &mut drops {
+                if let Some(after) = &mut after {
                     let taken;
-                    (verdict, taken) = drops.apply(&mut doc, unit..unit + units)?;
+                    (verdict, taken) = after.apply(&mut doc, unit..unit + units)?;
                     if verdict.is_keep() {
-                        self.tally.passed(drops.index, 1);
-                        self.tally.took(drops.index, taken);
+                        self.tally.passed(after.index, 1);
+                        self.tally.took(after.index, taken);
                     } else {
-                        self.tally.stopped(drops.index, &verdict);
-                        self.tally.count(drops.step, &verdict);
+                        self.tally.stopped(after.index, &verdict);
+                        self.tally.count(after.step, &verdict);
+                    }
+                    if let Verdict::Broken(reason) = &verdict {
+                        let (reason, detail) = (reason.clone().into_owned(), format!("in {}", after.step));
+                        self.problem(place, &doc.id, reason, detail);
                     }
                 }
                 if verdict.is_keep() {
@@ -371,46 +376,79 @@ impl Pass<'_> {
     }
 }
 
-/// The part of a dedup's drop list that concerns this task's documents.
-struct Drops {
-    list: DropList<Box<dyn Read + Send>>,
+/// What the barrier before found of this task's documents.
+struct After {
+    found: Found,
     step: &'static str,
     index: usize,
-    barrier: Barrier,
 }
 
-impl Drops {
+enum Found {
+    Drops(DropList<Box<dyn Read + Send>>, Barrier),
+    Levels { selection: Box<Selection>, rows: Levels, levels: Vec<Option<u32>> },
+}
+
+impl After {
     fn open(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
-        let shard = attempt.shard()?;
-        let tasks = attempt.open.plan.stages.get(attempt.stage).map_or(0, |s| s.tasks);
-        let shards = u32::try_from(tasks).map_err(|_| TaskError::fatal("more than 2^32 tasks"))?;
-        // The stage just before this one made the list: one file over all shards.
-        let record = attempt.earlier(attempt.stage - 1, 0)?;
-        let file = record.files.get(&FileRole::Drops).and_then(|files| files.first());
-        let file = file.ok_or_else(|| TaskError::fatal("the dedup before left no drop list"))?;
-        let tail = file.bytes.saturating_sub(droplist::tail_bytes(shards))..file.bytes;
-        let index = droplist::Index::parse(&file.path, &attempt.read_at(file, tail)?)?;
-        let (offset, length) = index.byte_range(shard)?;
-        let list = index.list(shard, attempt.read_range(file, offset..offset + length))?;
+        let found = match attempt.built(barrier)? {
+            Built::Barrier(barrier) => Found::Drops(drop_list(attempt)?, barrier),
+            Built::Selection(selection) => Found::Levels {
+                levels: vec![None; selection.scores.keys.len()],
+                selection: Box::new(selection),
+                rows: Levels::open(attempt)?,
+            },
+            _ => return Err(TaskError::fatal(format!("step {barrier} is no barrier"))),
+        };
         let step = attempt.open.recipe.steps.get(barrier).map_or("", |spec| spec.def.name);
-        Ok(Self { list, step, index: barrier, barrier: attempt.barrier(barrier)? })
+        Ok(Self { found, step, index: barrier })
     }
 
-    /// Takes the units that go out of a document, and says how many.
+    /// Says what becomes of a document, of which some units may go, and how many went.
     fn apply(&mut self, doc: &mut Document, units: Range<u32>) -> Result<(Verdict, u64), TaskError> {
-        let mut gone = Vec::new();
-        for unit in units.clone() {
-            if self.list.dropped(unit)?.is_some() {
-                gone.push(unit - units.start);
+        match &mut self.found {
+            Found::Drops(list, barrier) => take_units(list, barrier, doc, units),
+            Found::Levels { selection, rows, levels } => {
+                rows.at(units.start, levels)?;
+                Ok((selection.decide(doc, levels), 0))
             }
         }
-        if gone.is_empty() {
-            return Ok((Verdict::Keep, 0));
-        }
-        let verdict = match &mut self.barrier.signer {
-            Signer::Exact(exact) => exact.remove(doc, &|place| gone.binary_search(&place).is_ok()),
-            Signer::Fuzzy(_) => Verdict::dropped(self.barrier.reason),
-        };
-        Ok((verdict, gone.len() as u64))
     }
+}
+
+/// The part of a dedup's drop list that concerns this task's documents.
+fn drop_list(attempt: &Attempt) -> Result<DropList<Box<dyn Read + Send>>, TaskError> {
+    let shard = attempt.shard()?;
+    let tasks = attempt.open.plan.stages.get(attempt.stage).map_or(0, |s| s.tasks);
+    let shards = u32::try_from(tasks).map_err(|_| TaskError::fatal("more than 2^32 tasks"))?;
+    // The stage just before this one made the list: one file over all shards.
+    let record = attempt.earlier(attempt.stage - 1, 0)?;
+    let file = record.files.get(&FileRole::Drops).and_then(|files| files.first());
+    let file = file.ok_or_else(|| TaskError::fatal("the dedup before left no drop list"))?;
+    let tail = file.bytes.saturating_sub(droplist::tail_bytes(shards))..file.bytes;
+    let index = droplist::Index::parse(&file.path, &attempt.read_at(file, tail)?)?;
+    let (offset, length) = index.byte_range(shard)?;
+    Ok(index.list(shard, attempt.read_range(file, offset..offset + length))?)
+}
+
+/// Takes the units that go out of a document, and says how many.
+fn take_units(
+    list: &mut DropList<Box<dyn Read + Send>>,
+    barrier: &mut Barrier,
+    doc: &mut Document,
+    units: Range<u32>,
+) -> Result<(Verdict, u64), TaskError> {
+    let mut gone = Vec::new();
+    for unit in units.clone() {
+        if list.dropped(unit)?.is_some() {
+            gone.push(unit - units.start);
+        }
+    }
+    if gone.is_empty() {
+        return Ok((Verdict::Keep, 0));
+    }
+    let verdict = match &mut barrier.signer {
+        Signer::Exact(exact) => exact.remove(doc, &|place| gone.binary_search(&place).is_ok()),
+        Signer::Fuzzy(_) => Verdict::dropped(barrier.reason),
+    };
+    Ok((verdict, gone.len() as u64))
 }

@@ -13,11 +13,14 @@ pub fn schema() -> Value {
     let entries: Vec<Value> = steps::ALL
         .iter()
         .map(|def| {
-            let params = def.schema(&mut generator).to_value();
+            let mut params = vec![def.schema(&mut generator).to_value(), json!({ "type": "null" })];
+            if def.short.is_some() {
+                params.push(json!({ "type": ["string", "number"] }));
+            }
             json!({
                 "type": "object",
                 "description": def.summary(),
-                "properties": { def.name: { "anyOf": [params, { "type": "null" }] } },
+                "properties": { def.name: { "anyOf": params } },
                 "required": [def.name],
                 "additionalProperties": false,
             })

@@ -1,6 +1,6 @@
 //! `exact_dedup`
 
-use super::shared::EXACT_KEY_BYTES;
+use super::shared::{EXACT_KEY_BYTES, as_text};
 use crate::step::{Context, ExactUnits, Kind, Needs};
 use crate::{Barrier, BuildError, Built, Document, Field, Signer, Step, Verdict};
 use gristmill_dedup::exact::{self, Normalizer};
@@ -153,13 +153,6 @@ fn content<'a>(doc: &'a Document, key: &str) -> Option<Cow<'a, str>> {
         Field::Text => doc.text.as_ref().map(|text| Cow::Borrowed(text.as_str())),
         Field::Raw(raw) => Some(doc.fields.str(key).unwrap_or_else(|| Cow::Owned(raw.get().to_owned()))),
         Field::Value(value) => Some(as_text(value)),
-    }
-}
-
-fn as_text(value: &Value) -> Cow<'_, str> {
-    match value {
-        Value::String(text) => Cow::Borrowed(text),
-        other => Cow::Owned(other.to_string()),
     }
 }
 

@@ -2,6 +2,7 @@
 
 pub(super) mod languages;
 pub mod sentences;
+pub mod source;
 
 use crate::{BuildError, Fields, Resources, Text, Verdict};
 use gristmill_classify::Model;
@@ -12,6 +13,7 @@ use gristmill_filters::python;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
+use std::borrow::Cow;
 use std::sync::Arc;
 
 /// What an exact dedup stores of a unit: 128 bits and a record id of 47 bytes, and the pair that it may be in.
@@ -127,8 +129,17 @@ pub(super) fn add_field(fields: &mut Fields, key: &str, overwrite: bool, value: 
     Verdict::Keep
 }
 
+/// A text as it is, anything else as JSON.
+pub(super) fn as_text(value: &Value) -> Cow<'_, str> {
+    match value {
+        Value::String(text) => Cow::Borrowed(text),
+        other => Cow::Owned(other.to_string()),
+    }
+}
+
 /// A number as Python has it: `true` and `false` are 1 and 0.
-pub(super) fn number(value: &Value) -> Option<f64> {
+#[must_use]
+pub fn number(value: &Value) -> Option<f64> {
     match value {
         Value::Bool(yes) => Some(f64::from(u8::from(*yes))),
         other => other.as_f64(),
@@ -142,6 +153,28 @@ pub(super) fn check_key(key: &str) -> Result<(), BuildError> {
         "text" => Err(BuildError::new("the field `text` is the document's text; choose another key")),
         _ => Ok(()),
     }
+}
+
+const KEYS_MAX: usize = 100;
+
+/// Refuses a list of keys that is empty, or names one twice.
+pub(super) fn check_keys(keys: &[String]) -> Result<(), BuildError> {
+    if keys.is_empty() {
+        return Err(BuildError::new("a score needs a field"));
+    }
+    if keys.len() > KEYS_MAX {
+        return Err(BuildError::new(format!(
+            "{} scores, and at most {KEYS_MAX} are ranked together",
+            keys.len()
+        )));
+    }
+    for (place, key) in keys.iter().enumerate() {
+        check_key(key)?;
+        if keys.iter().take(place).any(|before| before == key) {
+            return Err(BuildError::new(format!("the field {key:?} stands there twice")));
+        }
+    }
+    Ok(())
 }
 
 /// Refuses bounds that nothing can be between.

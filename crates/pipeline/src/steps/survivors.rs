@@ -1,7 +1,8 @@
 //! Which of near duplicates stays: what `survivor` and `prefer` of a recipe say, as the rank of a document; and of which source
 //! a document is, for `max_drop_share_per_source`.
 
-use super::shared::{check_key, check_share};
+use super::shared::source::{self, find};
+use super::shared::{as_text, check_key, check_share};
 use crate::step::SourceGuard;
 use crate::{BuildError, Document};
 use gristmill_dedup::exact;
@@ -9,7 +10,6 @@ use gristmill_dedup::survivor::Policy;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::Value;
-use std::borrow::Cow;
 
 /// The one that stays of documents that are joined. Ties go to the smallest record id.
 #[derive(Clone, Debug, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -43,7 +43,7 @@ pub(super) struct Prefer {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MaxDropShare {
-    /// What tells a document's source: `domain` (the host of its `url`), or a field. A dot leads into an object.
+    /// What tells a document's source: `domain` (the host of its `url`), `language`, or a field. A dot leads into an object.
     /// Documents without are of one source, the empty one, which is not guarded.
     pub source: String,
     /// The greatest share of a source's documents that may go.
@@ -70,31 +70,7 @@ impl MaxDropShare {
     /// Writes the name of a document's source.
     pub(super) fn write(&self, doc: &Document, out: &mut Vec<u8>) {
         out.clear();
-        if self.source == "domain" {
-            let url = doc.fields.str("url").unwrap_or_default();
-            out.extend_from_slice(host(&url).as_bytes());
-        } else if let Some(value) = find(doc, &self.source) {
-            let name = as_text(value);
-            let name = name.get(..name.floor_char_boundary(SOURCE_BYTES)).unwrap_or_default();
-            out.extend_from_slice(name.as_bytes());
-        }
-        out.make_ascii_lowercase();
-    }
-}
-
-/// What counts of a source's name.
-const SOURCE_BYTES: usize = 1024;
-
-/// The host of a URL, without `www.`; empty if there is none.
-fn host(url: &str) -> &str {
-    let Some((_, rest)) = url.split_once("://") else { return "" };
-    let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
-    let host = authority.rsplit('@').next().unwrap_or_default();
-    let host = if host.starts_with('[') { host } else { host.split(':').next().unwrap_or_default() };
-    let host = host.get(..host.floor_char_boundary(SOURCE_BYTES)).unwrap_or_default();
-    match host.get(..4) {
-        Some(www) if www.eq_ignore_ascii_case("www.") => host.get(4..).unwrap_or_default(),
-        _ => host,
+        out.extend_from_slice(source::name(doc, &self.source).as_bytes());
     }
 }
 
@@ -138,21 +114,6 @@ impl Ranking {
             Survivor::Lowest(key) => (Policy::Lowest, number(key)),
         };
         policy.rank(preference, value, doc.id.as_bytes(), out);
-    }
-}
-
-/// The value of a field; of `a.b` that of `b` in `a`, if there is no field of the whole name.
-fn find<'a>(doc: &'a Document, key: &str) -> Option<&'a Value> {
-    doc.fields.value(key).or_else(|| {
-        let (outer, inner) = key.split_once('.')?;
-        inner.split('.').try_fold(doc.fields.value(outer)?, |value, name| value.get(name))
-    })
-}
-
-fn as_text(value: &Value) -> Cow<'_, str> {
-    match value {
-        Value::String(text) => Cow::Borrowed(text),
-        other => Cow::Owned(other.to_string()),
     }
 }
 
@@ -208,26 +169,6 @@ mod tests {
             (prefer(json!(["none"])), 1),
         ] {
             assert_eq!(best(ranking.clone(), &docs), expected, "{ranking}");
-        }
-    }
-
-    #[test]
-    fn sources_are_hosts_or_fields() {
-        for (source, record, expected) in [
-            ("domain", json!({"url": "https://www.Example.com:8080/a?b"}), "example.com"),
-            ("domain", json!({"url": "http://me:pw@a.b.org#x"}), "a.b.org"),
-            ("domain", json!({"url": "http://[::1]:80/"}), "[::1]:80"),
-            ("domain", json!({"url": "www.example.com"}), ""),
-            ("domain", json!({}), ""),
-            ("m.crawl", json!({"m": {"crawl": "CC-1"}}), "cc-1"),
-            ("n", json!({"n": 7}), "7"),
-        ] {
-            let guard: MaxDropShare =
-                serde_json::from_value(json!({"source": source, "share": 0.5})).expect("fits");
-            assert_eq!(guard.guard(), SourceGuard { share: 0.5, min_documents: 100 });
-            let mut out = Vec::new();
-            guard.write(&Document::from_json(&record.to_string(), String::new).expect("a record"), &mut out);
-            assert_eq!(String::from_utf8_lossy(&out), expected, "{record}");
         }
     }
 

@@ -4,16 +4,17 @@ use crate::TaskError;
 use crate::files::{self, Out};
 use crate::frames::FrameWriter;
 use crate::ranks::RankWriter;
+use crate::task::selection::ScoreRow;
 use crate::task::{Attempt, SORT_MEMORY};
 use gristmill_dedup::sort::{Noted, Plain};
 use gristmill_dedup::{keyfile, sets};
 use gristmill_job::{FileEntry, FileRole};
-use gristmill_pipeline::Document;
 use gristmill_pipeline::recipe::{Layout, OutputFormat};
 use gristmill_pipeline::stage::MapStage;
-use gristmill_pipeline::step::{Exact, Fuzzy, FuzzySigner, Signer};
+use gristmill_pipeline::step::{Built, Exact, Fuzzy, FuzzySigner, Signer};
+use gristmill_pipeline::{Barrier, Document, Selection};
 use gristmill_storage::{Carry, Compression, Encoding, HashingWriter, Push, Writer};
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io;
 
@@ -140,7 +141,7 @@ impl DataFiles {
     }
 }
 
-/// Documents for the next pass, and what the dedup before it needs: keys, and ranks to choose survivors by.
+/// Documents for the next pass, and what the barrier before it needs: keys, and ranks to choose survivors by, or scores.
 pub(super) struct NextPass {
     path: String,
     frames: FrameWriter<HashingWriter<Out>>,
@@ -170,6 +171,38 @@ enum Signatures {
         /// Where sources are guarded.
         sources: Option<Sources>,
     },
+    Scores(Scores),
+}
+
+struct Scores {
+    selection: Selection,
+    rows: keyfile::Writer<u128, Noted, File, Scratch>,
+    /// Groups whose names are written.
+    named: HashSet<u64>,
+    note: Vec<u8>,
+}
+
+/// Groups that are remembered, so that their names are written once; of more, some are written again.
+const NAMED_MAX: usize = 1 << 16;
+
+impl Scores {
+    fn push(&mut self, doc: &Document, number: u32) -> Result<(), gristmill_dedup::Error> {
+        let Self { selection, rows, named, note } = self;
+        let mut failed = None;
+        selection.sign(doc, |signed| {
+            let key = ScoreRow::of_score(&signed, note);
+            let mut pushed = rows.push(key, number, note);
+            if pushed.is_ok() && named.insert(signed.group) {
+                if named.len() > NAMED_MAX {
+                    named.clear();
+                }
+                let key = ScoreRow::of_name(&signed, note);
+                pushed = rows.push(key, u32::MAX, note);
+            }
+            failed = failed.take().or(pushed.err());
+        });
+        failed.map_or(Ok(()), Err)
+    }
 }
 
 struct Sets {
@@ -185,11 +218,18 @@ struct Sources {
 impl NextPass {
     fn new(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
         let scratch: Scratch = Box::new(attempt.scratch());
-        let signer = match attempt.barrier(barrier)?.signer {
-            Signer::Exact(units) => {
+        let signer = match attempt.built(barrier)? {
+            Built::Selection(selection) => Signatures::Scores(Scores {
+                selection,
+                rows: keyfile::Writer::new(SORT_MEMORY, scratch),
+                named: HashSet::new(),
+                note: Vec::new(),
+            }),
+            Built::Barrier(Barrier { signer: Signer::Exact(units), .. }) => {
                 Signatures::Exact { units, keys: keyfile::Writer::new(SORT_MEMORY, scratch) }
             }
-            Signer::Fuzzy(Fuzzy { signer, verify, guard }) => {
+            Built::Barrier(Barrier { signer: Signer::Fuzzy(fuzzy), .. }) => {
+                let Fuzzy { signer, verify, guard } = fuzzy;
                 let path = attempt.path("ranks.zst");
                 let ranks = RankWriter::new(attempt.create_hashed(&path))?;
                 let keys = keyfile::Writer::new(SORT_MEMORY, scratch);
@@ -215,6 +255,7 @@ impl NextPass {
                     sources,
                 }
             }
+            _ => return Err(TaskError::fatal(format!("step {barrier} is no barrier"))),
         };
         let path = attempt.path("documents.zst");
         let frames = FrameWriter::new(attempt.create_hashed(&path))?;
@@ -254,6 +295,10 @@ impl NextPass {
                 }
                 next = first.checked_add(1);
             }
+            Signatures::Scores(scores) => {
+                scores.push(doc, first)?;
+                next = first.checked_add(1);
+            }
         }
         self.units = next.ok_or_else(|| {
             TaskError::fatal(
@@ -271,6 +316,7 @@ impl NextPass {
         let mut out = attempt.create_hashed(&path);
         let summary = match self.signer {
             Signatures::Exact { keys, .. } => keys.finish(&mut out)?,
+            Signatures::Scores(scores) => scores.rows.finish(&mut out)?,
             Signatures::Fuzzy { keys, path, ranks, sets, sources, .. } => {
                 let (count, ranks) = ranks.finish()?;
                 written.insert(FileRole::Ranks, vec![files::finish(ranks, path, count)?]);
