@@ -1,6 +1,6 @@
 //! How fast fastText models predict, ours and the C++ library's in turns on the same texts and the same core.
 //!
-//! `GRISTMILL_PYTHON=python taskset -c 0 cargo bench -p gristmill-classify -- TEXTS.jsonl[.zst] MODEL…`, where the python has
+//! `GRISTMILL_PYTHON=python taskset -c 0 cargo bench -p gristmill-classify --bench classify -- TEXTS.jsonl[.zst] MODEL…`, where the python has
 //! `fasttext-wheel` and numpy < 2. The word `quality` for a model stands for one that is trained first: two labels, word bigrams, 2 million
 //! buckets of 100 columns (fastText's defaults, and DCLM's), on every other text; the rest is predicted, with the model as it is and
 //! quantised. Each pass predicts the best label of every text, some times over if there is little text; the best of five passes counts,
@@ -24,7 +24,7 @@ const PASS_BYTES: usize = 4 << 20;
 fn main() {
     let arguments: Vec<String> = std::env::args().skip(1).filter(|argument| argument != "--bench").collect();
     let [texts, models @ ..] = &arguments[..] else {
-        println!("usage: cargo bench -p gristmill-classify -- TEXTS.jsonl[.zst] MODEL…");
+        println!("usage: cargo bench -p gristmill-classify --bench classify -- TEXTS.jsonl[.zst] MODEL…");
         return;
     };
     let texts = read(Path::new(texts));

@@ -16,6 +16,7 @@ pub(crate) mod steps;
 pub(crate) mod submit;
 pub(crate) mod sweep;
 pub(crate) mod tasks;
+pub(crate) mod train_classifier;
 pub(crate) mod try_steps;
 pub(crate) mod verify;
 pub(crate) mod watch;

@@ -68,6 +68,8 @@ enum Command {
     Schema,
     /// Print the recipe that one of DCLM's configs amounts to
     Convert(commands::convert::Args),
+    /// Train a quality classifier on texts that are good and texts that are ordinary
+    TrainClassifier(Box<commands::train_classifier::Args>),
     /// Show what other thresholds of a score would keep of a dataset
     Sweep(commands::sweep::Args),
     /// Check a dataset against its manifest
@@ -104,6 +106,7 @@ fn main() -> ExitCode {
         Command::Steps(args) => commands::steps::run(&args),
         Command::Schema => commands::schema::run(),
         Command::Convert(args) => commands::convert::run(&args),
+        Command::TrainClassifier(args) => commands::train_classifier::run(&args),
         Command::Sweep(args) => commands::sweep::run(args),
         Command::Verify(args) => commands::verify::run(args),
         Command::Attempt(args) => commands::attempt::run(&args),

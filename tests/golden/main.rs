@@ -11,4 +11,5 @@ mod lid;
 mod lxml;
 mod minhash;
 mod sentences;
+mod trained;
 mod warc;

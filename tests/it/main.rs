@@ -1,6 +1,7 @@
 //! The binary and the engine as a user meets them.
 
 mod api;
+mod classify;
 mod client;
 mod cluster;
 mod dclm;

@@ -136,6 +136,12 @@ def main():
     w.write("one-label", w.train("one-label", corpus(10, [b"only"], 100)))
     w.write("one-label-hs", w.train("one-label-hs", corpus(10, [b"only"], 100), loss="hs"))
     w.write("odd-labels", w.train("odd-labels", corpus(11, odd, 600, bad_utf8=True), wordNgrams=2, minn=2, maxn=3))
+    for loss in ("hs", "ova", "softmax"):
+        name = f"q-bad-words-{loss}"
+        bytes_that_are_no_text = corpus(17, odd, 800, bad_utf8=True)
+        model = w.train(name, bytes_that_are_no_text, loss=loss, wordNgrams=2, minn=1, maxn=3, dim=16)
+        model.quantize(input=w.source, thread=1, verbose=0, cutoff=1500)
+        w.write(name, model, "ftz")
     w.write("other-prefix", w.train("other-prefix", corpus(12, few, 400, prefix=b"=>"), label="=>"))
     w.write("min-count", w.train("min-count", corpus(13, few, 800), minCount=20, wordNgrams=2, minn=3, maxn=4))
     w.write("bucket-1", w.train("bucket-1", corpus(14, few, 300), wordNgrams=2, bucket=1))

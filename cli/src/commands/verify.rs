@@ -1,8 +1,9 @@
 //! `gristmill verify OUTPUT`: checks a dataset against its manifest.
 
+use crate::dataset;
 use crate::failure::{Failure, Outcome};
 use crate::request::{parse_uri, runtime, stores};
-use anyhow::{Context as _, anyhow};
+use anyhow::anyhow;
 use gristmill_job::{FileEntry, Manifest};
 use gristmill_storage::{Format, Open, Source, StoreSource, Stores, Uri, open};
 use sha2::{Digest, Sha256};
@@ -20,20 +21,11 @@ pub(crate) fn run(args: Args) -> Outcome {
     let output = parse_uri(&args.output)?;
     let stores = stores();
     let runtime = runtime()?;
-    let (store, key) = output
-        .join("manifest.json")
-        .map_err(Failure::request)
-        .and_then(|u| stores.open(&u).map_err(Failure::request))?;
-    let json = runtime
-        .block_on(store.get(&key, None))
-        .context("cannot read the manifest")
-        .map_err(Failure::Request)?;
-    let mut manifest: Manifest = serde_json::from_slice(&json)
-        .with_context(|| format!("{} is no manifest", store.uri(&key)))
-        .map_err(Failure::Request)?;
-    for list in std::mem::take(&mut manifest.file_lists) {
-        manifest.files.extend(read_list(&stores, runtime.handle(), &output, &list).map_err(Failure::Job)?);
-    }
+    let mut manifest =
+        dataset::manifest(&stores, runtime.handle(), &output).map_err(Failure::Request)?.ok_or_else(
+            || Failure::Request(anyhow!("{output} has no manifest.json; name the output of a run")),
+        )?;
+    dataset::all_files(&stores, runtime.handle(), &output, &mut manifest).map_err(Failure::Job)?;
     let mut wrong = accounting(&manifest);
     let mut expected = BTreeSet::new();
     for file in &manifest.files {
@@ -55,22 +47,6 @@ pub(crate) fn run(args: Args) -> Outcome {
         return Ok(());
     }
     Err(Failure::Job(anyhow!("the dataset is not what its manifest says:\n{}", wrong.join("\n"))))
-}
-
-/// The files that a list of a large dataset names.
-fn read_list(
-    stores: &Stores,
-    handle: &tokio::runtime::Handle,
-    output: &Uri,
-    list: &FileEntry,
-) -> anyhow::Result<Vec<FileEntry>> {
-    let (store, key) = stores.open(&output.join(&list.path)?)?;
-    let bytes = handle.block_on(store.get(&key, None))?;
-    if hex::encode(Sha256::digest(&bytes)) != list.sha256 {
-        return Err(anyhow!("{}: its sha256 is not {}", list.path, list.sha256));
-    }
-    let lines = bytes.split(|b| *b == b'\n').filter(|line| !line.is_empty());
-    lines.map(|line| Ok(serde_json::from_slice(line)?)).collect()
 }
 
 /// in = kept + dropped + broken, and kept = rows.

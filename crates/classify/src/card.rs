@@ -1,7 +1,11 @@
 //! What is known of a trained model, to be kept beside it: where its examples came from, how it was trained, how good it is.
 //!
-//! Nothing in it depends on when or where training ran: the same data and settings give the same card.
+//! Nothing in it depends on when or where training ran: the same data and settings give the same card. It is JSON for programs, and
+//! [Markdown](ModelCard::to_markdown) for people.
 
+mod markdown;
+
+use std::collections::BTreeMap;
 use std::fs::File;
 use std::io::{self, BufReader, Read};
 use std::path::Path;
@@ -15,6 +19,8 @@ use crate::train::{Settings, TextSummary};
 /// See the module.
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 pub struct ModelCard {
+    /// The version of the program that trained it.
+    pub version: String,
     /// The label whose probability is the score.
     pub positive: String,
     /// Where the examples of each label came from.
@@ -44,9 +50,15 @@ pub struct Source {
     pub label: String,
     /// Where the records are, as the user named it.
     pub inputs: Vec<String>,
+    /// The fields whose texts, joined, are an example.
+    pub fields: Vec<String>,
+    /// Files there.
+    pub files: u64,
     /// Records there.
     pub seen: u64,
-    /// Records drawn from them, the held-out ones among them.
+    /// Of these, records that could not be examples, by reason.
+    pub unusable: BTreeMap<String, u64>,
+    /// Examples drawn from the others, the held-out ones among them.
     pub drawn: u64,
 }
 
@@ -81,13 +93,10 @@ impl FileSummary {
 
 #[cfg(test)]
 mod tests {
-    use std::collections::BTreeMap;
-
     use super::*;
     use crate::evaluate::{Scored, evaluate};
 
-    #[test]
-    fn a_card_survives_json() {
+    pub(super) fn card() -> ModelCard {
         let file = tempfile::NamedTempFile::new().unwrap();
         std::fs::write(&file, "abc").unwrap();
         let model = FileSummary::of(file.path()).unwrap();
@@ -98,12 +107,16 @@ mod tests {
             bytes: 99,
             sha256: String::new(),
         };
-        let card = ModelCard {
+        ModelCard {
+            version: "1.2.3".into(),
             positive: "hq".into(),
             sources: vec![Source {
                 label: "hq".into(),
-                inputs: vec!["good/*.jsonl".into()],
+                inputs: vec!["good/*.jsonl".into(), "a|b/".into()],
+                fields: vec!["question".into(), "answer".into()],
+                files: 3,
                 seen: 10,
+                unusable: BTreeMap::from([("no text in field answer".into(), 2)]),
                 drawn: 4,
             }],
             sample_seed: u64::MAX,
@@ -120,7 +133,12 @@ mod tests {
                 ],
                 0.5,
             ),
-        };
+        }
+    }
+
+    #[test]
+    fn a_card_survives_json() {
+        let card = card();
         let json = serde_json::to_string_pretty(&card).unwrap();
         assert_eq!(serde_json::from_str::<ModelCard>(&json).unwrap(), card);
     }

@@ -176,11 +176,7 @@ impl TrainingText {
 
     /// Adds an example. `label` has no prefix; `text` has been prepared as it will be for predicting. A text without a word is an example too.
     pub fn add(&mut self, label: &str, text: &str) -> Result<(), TrainError> {
-        let mut words_of_label = tokens(label).map(|token| token.bytes);
-        let is_one_word = words_of_label.next() == Some(label.as_bytes());
-        if !is_one_word || words_of_label.next() != Some(EOS) {
-            return Err(TrainError::Label(label.into()));
-        }
+        check_label(label)?;
         self.line.clear();
         self.line.extend_from_slice(LABEL_PREFIX);
         self.line.extend_from_slice(label.as_bytes());
@@ -213,6 +209,13 @@ impl TrainingText {
             sha256: hex::encode(self.hash.finalize()),
         })
     }
+}
+
+/// Refuses a label, without prefix, that is not one word to fastText.
+pub fn check_label(label: &str) -> Result<(), TrainError> {
+    let mut words = tokens(label).map(|token| token.bytes);
+    let is_one_word = words.next() == Some(label.as_bytes()) && words.next() == Some(EOS);
+    if is_one_word { Ok(()) } else { Err(TrainError::Label(label.into())) }
 }
 
 /// Trains with the examples in the file `text`, which `summary` describes, and writes the model to the file `model`. Returns the mean loss.
@@ -258,6 +261,11 @@ pub fn test(model: &Model, text: &Path, positive: &str) -> Result<Evaluation, Tr
 }
 
 impl Settings {
+    /// Refuses what is out of its range, as [`train`] does.
+    pub fn check(&self) -> Result<(), TrainError> {
+        self.arguments(Path::new("")).map(|_| ())
+    }
+
     /// As the trainer wants them.
     fn arguments(&self, text: &Path) -> Result<Args, TrainError> {
         let within = |name, value: u32, least: u32, most: u32| {

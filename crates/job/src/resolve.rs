@@ -184,8 +184,10 @@ fn check_digest(found: &str, expected: &str, actual: &str) -> Result<(), Resolve
     })
 }
 
+type Content = dyn AsRef<[u8]> + Send + Sync;
+
 /// Contents by digest, as long as anybody in the process uses them: two jobs with one model map it once.
-static CONTENTS: Mutex<BTreeMap<String, Weak<dyn AsRef<[u8]> + Send + Sync>>> = Mutex::new(BTreeMap::new());
+static CONTENTS: Mutex<BTreeMap<String, Weak<Content>>> = Mutex::new(BTreeMap::new());
 
 async fn load(path: &Path) -> Result<Resource, ResolveError> {
     let (path, shown) = (path.to_owned(), path.display().to_string());

@@ -1,12 +1,13 @@
 //! `fasttext`
 
-use super::shared::{add_field, check_key, load_model};
+use super::shared::{add_field, apply, check_key, load_model};
 use crate::resources::Wanted;
 use crate::step::Context;
-use crate::{BuildError, Built, Step, Text, Verdict};
+use crate::{BuildError, Built, Step, Verdict};
 use gristmill_classify::preprocess;
 use gristmill_classify::tokens::{Token, tokens};
 use gristmill_classify::{Model, Scratch};
+use gristmill_filters::lines::Edit;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -178,27 +179,22 @@ impl Step for Fasttext {
             Level::Line => Some("\n"),
         };
         Ok(Built::text(move |text, fields| {
-            let mut found = match separator {
+            let found = match separator {
                 None => params.judge(&mut judges, text.as_str()),
                 Some(separator) => {
                     let units: Vec<&str> = text.as_str().split(separator).collect();
-                    let lists = params.judge_units(&mut judges, &units);
-                    match params.threshold {
-                        Some(threshold) => {
-                            let Some((left, lists)) = retain(&units, lists, separator, threshold) else {
-                                return Verdict::dropped("nothing left");
-                            };
-                            replace(text, left);
-                            lists
+                    let mut lists = params.judge_units(&mut judges, &units);
+                    if let (Some(threshold), [scores]) = (params.threshold, &mut lists[..]) {
+                        let edit = retain(&units, scores, separator, threshold);
+                        match apply(text, edit) {
+                            Verdict::Keep => {}
+                            dropped => return dropped,
                         }
-                        None => lists,
                     }
-                    .into_iter()
-                    .map(Value::Array)
-                    .collect()
+                    lists.into_iter().map(Value::Array).collect()
                 }
             };
-            for (judge, found) in judges.iter().zip(found.drain(..)) {
+            for (judge, found) in judges.iter().zip(found) {
                 match add_field(fields, &judge.key, params.overwrite, found) {
                     Verdict::Keep => {}
                     broken => return broken,
@@ -310,26 +306,16 @@ impl Params {
     }
 }
 
-/// The text without the units that the one model scores below the threshold, and its list without them. None if only blanks are left of more.
-fn retain(
-    units: &[&str],
-    lists: Vec<Vec<Value>>,
-    separator: &str,
-    threshold: f64,
-) -> Option<(Option<String>, Vec<Vec<Value>>)> {
+/// Takes out the units that score below the threshold, and their scores. If only blank ones are left, nothing is.
+fn retain(units: &[&str], scores: &mut Vec<Value>, separator: &str, threshold: f64) -> Edit {
     let reaches = |score: &Value| score.as_f64().is_none_or(|score| score >= threshold);
-    let Some(scores) = lists.first().filter(|scores| !scores.iter().all(reaches)) else {
-        return Some((None, lists));
-    };
-    let (left, scores): (Vec<&str>, Vec<Value>) =
-        units.iter().copied().zip(scores.iter().cloned()).filter(|(_, score)| reaches(score)).unzip();
-    (!scores.iter().all(Value::is_null)).then(|| (Some(left.join(separator)), vec![scores]))
-}
-
-fn replace(text: &mut Text, left: Option<String>) {
-    if let Some(left) = left {
-        text.set(left);
+    if scores.iter().all(reaches) {
+        return Edit::Unchanged;
     }
+    let left = units.iter().zip(&*scores).filter(|(_, score)| reaches(score)).map(|(unit, _)| *unit);
+    let left = left.collect::<Vec<_>>().join(separator);
+    scores.retain(reaches);
+    if scores.iter().all(Value::is_null) { Edit::Gone } else { Edit::Changed(left) }
 }
 
 #[cfg(test)]
