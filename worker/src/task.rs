@@ -14,27 +14,19 @@ pub(crate) use map::add_poison;
 use crate::external::Processes;
 use crate::files::{self, HashedOut};
 use crate::hand::{Hand, Order};
-use crate::{OpenJob, TaskError};
+use crate::{Metrics, OpenJob, TaskError};
 use gristmill_dedup::Error;
 use gristmill_dedup::keyfile::Summary;
 use gristmill_job::{FileRole, Place, Poison, Slice, TaskRecord, pages, tasks_of_page};
 use gristmill_pipeline::Chain;
 use gristmill_pipeline::stage::{MapStage, Stage};
 use gristmill_pipeline::step::{Barrier, Built, Context, Programs};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-
-/// What the queue carries: which task of the job.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct TaskRef {
-    pub(crate) stage: usize,
-    pub(crate) task: u64,
-}
 
 /// One try at a task.
 pub(crate) struct Attempt {
@@ -55,6 +47,7 @@ pub(crate) struct Attempt {
     pub(crate) hand: Arc<Hand>,
     /// Whether users' programs may be run.
     pub(crate) allow_external: bool,
+    pub(crate) metrics: Metrics,
 }
 
 /// Memory for one sort. A task has two of them at most.
@@ -132,6 +125,7 @@ impl Attempt {
             attempt: self.name.clone(),
             tally: gristmill_pipeline::Tally::default(),
             files: BTreeMap::new(),
+            read_bytes: 0,
             problems: Vec::new(),
             aggregates: Vec::new(),
             joined: None,
