@@ -27,6 +27,8 @@ case "${1:-}" in
     ;;
   servers)
     have redis-server || apt_install redis-server
+    # promtool comes with it.
+    have prometheus || apt_install prometheus
     # KenLM's Python module, which the tests hold ours against, is compiled where it is installed.
     have g++ || apt_install g++
     python3 -c 'import os, sysconfig; os.stat(sysconfig.get_path("include") + "/Python.h")' 2>/dev/null || apt_install python3-dev

@@ -83,11 +83,25 @@ enum Command {
     Completions(commands::completions::Args),
 }
 
+impl Command {
+    /// What it is called in traces; those that do no work of a job make none.
+    fn role(&self) -> Option<&'static str> {
+        match self {
+            Self::Run(_) => Some("run"),
+            Self::Coordinator(_) => Some("coordinator"),
+            Self::Worker(_) => Some("worker"),
+            _ => None,
+        }
+    }
+}
+
 fn main() -> ExitCode {
-    gristmill_telemetry::init(&gristmill_telemetry::Settings::from_env());
+    let command = Cli::parse().command;
+    // Its end is the end of `main`: the last spans are sent then.
+    let _telemetry = gristmill_telemetry::init(&gristmill_telemetry::Settings::from_env(), command.role());
     // A panicking document is counted as broken; where it happened is for those who debug.
     std::panic::set_hook(Box::new(|info| tracing::debug!("{info}")));
-    let result = match Cli::parse().command {
+    let result = match command {
         Command::Run(args) => commands::run::run(args),
         Command::Plan(args) => commands::plan::run(args),
         Command::Coordinator(args) => commands::coordinator::run(&args),

@@ -7,6 +7,7 @@ use crate::request::{ModelArgs, parse_uri};
 use anyhow::{Context as _, anyhow};
 use gristmill_queue::{RedisOptions, RedisQueue, Settings};
 use gristmill_storage::{S3Settings, Stores, Uri};
+use gristmill_telemetry::Registry;
 use gristmill_telemetry::http::{Endpoint, Ready};
 use serde::{Deserialize, Serialize};
 use std::path::PathBuf;
@@ -174,24 +175,33 @@ impl ServiceOptions {
         self.scratch.clone().unwrap_or_else(std::env::temp_dir)
     }
 
-    /// Serves the HTTP endpoint, if one is asked for, for as long as the process runs. Says on stderr where.
-    pub(crate) async fn serve_metrics(&self, role: &'static str, ready: Ready) -> Result<(), Failure> {
-        let Some(address) = &self.metrics else { return Ok(()) };
-        let endpoint = Endpoint::bind(address).await;
-        let endpoint =
-            endpoint.with_context(|| format!("cannot listen on {address}")).map_err(Failure::Request)?;
-        eprintln!(
-            "gristmill {role}: metrics on http://{}/metrics",
-            endpoint.address().map_err(Failure::job)?
-        );
-        let registry = gristmill_telemetry::registry(role, env!("CARGO_PKG_VERSION"));
-        tokio::spawn(async move {
-            if let Err(error) = endpoint.serve(registry, ready).await {
-                tracing::error!("the HTTP endpoint ended: {error}");
-            }
-        });
-        Ok(())
+    /// Where the HTTP endpoint is to be served, if one is asked for.
+    pub(crate) fn metrics(&self) -> Option<&str> {
+        self.metrics.as_deref()
     }
+}
+
+/// Serves the HTTP endpoint, if one is asked for, for as long as the process runs. Says on stderr where. `register` adds what
+/// this role counts.
+pub(crate) async fn serve_metrics(
+    address: Option<&str>,
+    role: &'static str,
+    ready: Ready,
+    register: impl FnOnce(&mut Registry),
+) -> Result<(), Failure> {
+    let Some(address) = address else { return Ok(()) };
+    let endpoint = Endpoint::bind(address).await;
+    let endpoint =
+        endpoint.with_context(|| format!("cannot listen on {address}")).map_err(Failure::Request)?;
+    eprintln!("gristmill {role}: metrics on http://{}/metrics", endpoint.address().map_err(Failure::job)?);
+    let mut registry = gristmill_telemetry::registry(role, env!("CARGO_PKG_VERSION"));
+    register(&mut registry);
+    tokio::spawn(async move {
+        if let Err(error) = endpoint.serve(registry, ready).await {
+            tracing::error!("the HTTP endpoint ended: {error}");
+        }
+    });
+    Ok(())
 }
 
 /// A value that has no default.

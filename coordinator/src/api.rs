@@ -15,12 +15,15 @@
 
 mod auth;
 mod connections;
+mod counted;
 mod limits;
+mod scaler;
 mod status;
 mod watching;
 mod wire;
 
 pub use auth::{Bearer, Role, Tokens, TokensError, new_token};
+pub use scaler::serve_scaler;
 
 use crate::service::{Coordinator, JobQuery, Submission, TaskQuery};
 use auth::{Caller, Gate};
@@ -101,6 +104,7 @@ pub async fn serve(
     };
     let jobs = JobServiceServer::new(api).max_decoding_message_size(limits::MESSAGE_MAX);
     let router = builder(tls)?
+        .layer(counted::Counting(coordinator.metrics().clone()))
         .add_service(health_service)
         .add_service(InterceptedService::new(jobs, gate.clone()))
         .add_service(InterceptedService::new(reflection().build_v1()?, gate.clone()))

@@ -9,14 +9,17 @@ use crate::now_ms;
 use crate::publish::{self, PublishError};
 use crate::stage_run::StageRun;
 use crate::view::{FAILURES_MAX, JobView, RUNNING_MAX, Rates, RunningView, StageView};
-use gristmill_job::{AttemptFailure, FailedTask, Job, JobError, JobState, Manifest, Plan, StageRecord};
+use gristmill_job::{
+    AttemptFailure, FailedTask, Job, JobError, JobState, Manifest, Plan, StageRecord, TaskRef, TaskTrace,
+};
 use gristmill_pipeline::stage::Stage;
 use gristmill_pipeline::{Recipe, Tally};
 use gristmill_queue::{Priority, Task, TaskId};
-use gristmill_storage::{Stores, Uri};
+use gristmill_storage::{Created, Stores, Uri};
+use gristmill_telemetry::{Place, traces};
 use std::collections::{BTreeSet, VecDeque};
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::Instant;
 
@@ -116,7 +119,9 @@ impl Driver {
             self.collect_garbage(stage).await?;
         }
         drop(seat);
+        let began = SystemTime::now();
         let manifest = publish::publish(self, stages).await?;
+        self.trace("publish", began, None, Vec::new());
         Ok(End::Done(Box::new(manifest)))
     }
 
@@ -128,6 +133,7 @@ impl Driver {
         state: &mut watch::Receiver<JobState>,
     ) -> Result<StageEnd, DriveError> {
         let tasks = self.plan.stages.get(stage).map_or(0, |s| s.tasks);
+        let began = SystemTime::now();
         let mut run = StageRun::load(&self.job, stage, tasks).await?;
         let mut observer = Observer::new(self, stage, &run);
         let mut next_compare = Instant::now();
@@ -175,7 +181,10 @@ impl Driver {
         }
         run.tally.balance().map_err(|e| DriveError::Imbalance { stage, why: e.to_string() })?;
         let record = run.record(self.plan.title(stage, &self.recipe.steps));
-        self.job.commit_stage(&record).await?;
+        if self.job.commit_stage(&record).await? == Created::New {
+            let attributes = vec![("title", record.title.clone()), ("tasks", record.tasks.to_string())];
+            self.trace("stage", began, Some(Place::stage(&self.job.id, stage)), attributes);
+        }
         Ok(StageEnd::Committed(record))
     }
 
@@ -263,7 +272,12 @@ impl Driver {
         for batch in next.chunks(BATCH) {
             let mut tasks = Vec::with_capacity(batch.len());
             for task in batch {
-                let payload = serde_json::json!({ "stage": run.stage, "task": task }).to_string();
+                let place = Place::task(&self.job.id, run.stage, *task);
+                let trace =
+                    place.traceparent().map(|parent| TaskTrace { parent, enqueued_ms: crate::now_ms() });
+                let which = TaskRef { stage: run.stage, task: *task, trace };
+                // A plain struct: this cannot fail.
+                let payload = serde_json::to_vec(&which).unwrap_or_default();
                 let id = self.task_id(run.stage, *task)?;
                 tasks.push(Task { id, job: self.job.id.clone(), priority, payload: payload.into() });
             }
@@ -298,9 +312,23 @@ impl Driver {
         Ok(())
     }
 
+    /// Adds what was done to the job's trace.
+    fn trace(
+        &self,
+        name: &'static str,
+        began: SystemTime,
+        place: Option<Place>,
+        mut attributes: Vec<(&'static str, String)>,
+    ) {
+        attributes.push(("job", self.job.id.clone()));
+        let done = traces::Done { name, began, attributes, error: None };
+        traces::record(place, Some(Place::job(&self.job.id)), done);
+    }
+
     fn show_plan(&self) {
         let stages = self.plan.stages.iter().enumerate().map(|(number, planned)| StageView {
             title: self.plan.title(number, &self.recipe.steps),
+            kind: planned.stage.kind(),
             tasks: planned.tasks,
             ..StageView::default()
         });
@@ -309,6 +337,7 @@ impl Driver {
             view.planned = true;
             view.input_files = self.plan.input_files;
             view.input_bytes = self.plan.input_bytes;
+            view.steps = self.recipe.steps.iter().map(|step| step.def.name).collect();
             view.stages = stages.collect();
         });
     }
@@ -318,15 +347,21 @@ impl Driver {
             let view = Arc::make_mut(view);
             for record in committed {
                 if let Some(stage) = view.stages.get_mut(record.stage) {
-                    stage.tasks_done = record.tasks;
-                    stage.committed = true;
-                    stage.tally = record.tally.clone();
+                    stage.commit(record);
                 }
             }
             view.tally = job_tally(committed, None);
             view.running.clear();
         });
     }
+}
+
+/// Ends the job's trace: all of it, from its submission on. For whoever wrote its end into its log.
+pub fn trace_end(view: &JobView, error: Option<&str>) {
+    let began = SystemTime::UNIX_EPOCH + Duration::from_millis(view.submitted_ms);
+    let attributes =
+        vec![("job", view.id.clone()), ("name", view.name.clone()), ("output", view.output.clone())];
+    traces::record(Some(Place::job(&view.id)), None, traces::Done { name: "job", began, attributes, error });
 }
 
 /// Stage and task of an id of a job's task.
@@ -409,6 +444,7 @@ impl Observer {
         }
         let rates = self.rates(now, run);
         let mut running = self.running.clone();
+        let tasks_running = running.len() as u64;
         running.truncate(RUNNING_MAX);
         driver.view.send_modify(|view| {
             let view = Arc::make_mut(view);
@@ -418,7 +454,9 @@ impl Observer {
             if let Some(stage) = view.stages.get_mut(self.stage) {
                 stage.tasks_done = run.tasks_done();
                 stage.tasks_failed = run.failed.len() as u64;
+                stage.tasks_running = tasks_running;
                 stage.tally = run.tally.clone();
+                (stage.read_bytes, stage.written_bytes) = (run.read_bytes, run.written_bytes);
             }
         });
         Ok(())

@@ -4,7 +4,11 @@
 //! the work going on. Both are reconcilers: they may run in several coordinators at once, and what a loop misses while
 //! the queue is away is found again by the drivers, who are told that they may have missed something.
 
+use crate::autoscale::pace::Paces;
+use crate::driver::parse_task;
+use crate::metrics::Metrics;
 use crate::window;
+use gristmill_job::TaskNote;
 use gristmill_queue::{Cursor, Fate, Outcome, Priority, Producer, TaskId};
 use std::collections::BTreeMap;
 use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
@@ -39,6 +43,9 @@ pub struct Engine {
     shares: [AtomicUsize; 3],
     /// Tasks that ended since the last measurement.
     ended: AtomicUsize,
+    metrics: Metrics,
+    /// What tasks take, as workers say.
+    paces: Mutex<Paces>,
     loops: Mutex<Vec<JoinHandle<()>>>,
 }
 
@@ -69,6 +76,8 @@ impl Engine {
             seats: Mutex::default(),
             shares: [const { AtomicUsize::new(0) }; 3],
             ended: AtomicUsize::new(0),
+            metrics: Metrics::default(),
+            paces: Mutex::default(),
             loops: Mutex::default(),
         });
         engine.set_shares(&gristmill_queue::Depth::default(), 0.0);
@@ -80,6 +89,25 @@ impl Engine {
 
     pub(crate) fn producer(&self) -> &Arc<dyn Producer> {
         &self.producer
+    }
+
+    pub(crate) fn paces(&self) -> std::sync::MutexGuard<'_, Paces> {
+        self.paces.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// What became of a task that is done.
+    fn note(&self, job: &str, task: &TaskId, note: &[u8]) {
+        let note: Option<TaskNote> = serde_json::from_slice(note).ok();
+        if let Some((note, (stage, _))) = note.zip(parse_task(task, job))
+            && note.seconds.is_finite()
+            && note.seconds >= 0.0
+        {
+            self.paces().measure((job.to_owned(), stage), note.seconds);
+        }
+    }
+
+    pub fn metrics(&self) -> &Metrics {
+        &self.metrics
     }
 
     /// Ends the loops. Nothing is lost by it.
@@ -146,6 +174,7 @@ async fn read_news(engine: Arc<Engine>) {
             Ok(settled) => settled,
             Err(error) => {
                 tracing::warn!("cannot read the queue's notices: {error}");
+                engine.metrics.queue_failed();
                 tokio::time::sleep(PAUSE).await;
                 continue;
             }
@@ -156,8 +185,12 @@ async fn read_news(engine: Arc<Engine>) {
         }
         engine.ended.fetch_add(settled.notices.len(), Ordering::Relaxed);
         for notice in settled.notices {
+            engine.metrics.task_ended(&notice.outcome);
             let news = match notice.outcome {
-                Outcome::Done(_) => News::Done(notice.id),
+                Outcome::Done(note) => {
+                    engine.note(&notice.job, &notice.id, &note);
+                    News::Done(notice.id)
+                }
                 Outcome::Dead(reason) => News::Dead(notice.id, reason),
             };
             engine.tell(&notice.job, news);
@@ -173,6 +206,7 @@ async fn keep_house(engine: Arc<Engine>) {
         tick.tick().await;
         if let Err(error) = round(&engine, &mut expired_at, &mut rate, &mut measured).await {
             tracing::warn!("cannot look after the queue: {error}");
+            engine.metrics.queue_failed();
             tokio::time::sleep(PAUSE).await;
         }
     }
@@ -186,6 +220,7 @@ async fn round(
 ) -> gristmill_queue::Result<()> {
     if expired_at.is_none_or(|at| at.elapsed() >= EXPIRE_EVERY) {
         for lost in engine.producer.expire(EXPIRED).await? {
+            engine.metrics.lease_expired(lost.fate);
             let last = lost.fate == Fate::Dead;
             engine.tell(&lost.job, News::Lost { task: lost.id, attempt: lost.attempt, last });
         }
@@ -197,6 +232,7 @@ async fn round(
     *measured = Instant::now();
     *rate += SMOOTHING * (now - *rate);
     engine.set_shares(&depth, *rate);
+    engine.metrics.measured(depth);
     Ok(())
 }
 

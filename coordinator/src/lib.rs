@@ -8,12 +8,16 @@
 //! - [`publish`]: the only writer of a dataset's files and its manifest.
 //! - [`service`]: any number of jobs, as they are submitted.
 //! - [`api`]: its gRPC side.
+//! - [`autoscale`]: how many workers there should be.
+//! - [`metrics`]: what all of it tells Prometheus.
 
 pub mod allow;
 pub mod api;
+pub mod autoscale;
 mod bits;
 pub mod driver;
 pub mod engine;
+pub mod metrics;
 pub mod prepare;
 pub mod publish;
 pub mod service;
@@ -22,8 +26,10 @@ pub mod view;
 mod window;
 
 pub use allow::{Allow, Denied};
-pub use driver::{DriveError, Driver, End};
+pub use autoscale::Settings as AutoscaleSettings;
+pub use driver::{DriveError, Driver, End, trace_end};
 pub use engine::Engine;
+pub use metrics::{JobViews, Metrics};
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use service::{
     Coordinator, CoordinatorSettings, JobFilter, JobQuery, Page, Planned, ServiceError, ServiceErrorKind,

@@ -7,6 +7,7 @@
 
 mod ask;
 mod entry;
+mod scaling;
 mod tasks;
 mod work;
 
@@ -14,7 +15,9 @@ pub use ask::{JobFilter, JobQuery, Page, Planned, Submission};
 pub use tasks::TaskQuery;
 
 use crate::allow::{Allow, Denied};
+use crate::autoscale;
 use crate::engine::Engine;
+use crate::metrics::{JobViews, Metrics};
 use crate::prepare::PrepareError;
 use crate::view::JobView;
 use entry::Entry;
@@ -24,6 +27,8 @@ use gristmill_job::{AppendError, JobError, Workspace};
 use gristmill_pipeline::recipe::RecipeError;
 use gristmill_queue::Producer;
 use gristmill_storage::{Stores, Uri};
+use prometheus_client::registry::Registry;
+use scaling::{Scaling, Wanted};
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -49,6 +54,7 @@ pub struct CoordinatorSettings {
     pub keep_intermediate: bool,
     /// Where large listings are sorted.
     pub scratch: PathBuf,
+    pub autoscale: autoscale::Settings,
 }
 
 /// See the module. Clones are the same coordinator.
@@ -63,6 +69,7 @@ struct Inner {
     engine: Arc<Engine>,
     jobs: Mutex<BTreeMap<String, Arc<Entry>>>,
     running: Mutex<JoinSet<()>>,
+    scaling: Scaling,
     stop: watch::Sender<bool>,
 }
 
@@ -148,6 +155,7 @@ impl Coordinator {
     ) -> Result<Self, ServiceError> {
         let workspace = Workspace::open(&stores, &settings.workspace)?;
         let allow = settings.allow.guarding(&settings.workspace);
+        let scaling = Scaling::new(settings.autoscale);
         let settings = CoordinatorSettings { allow, ..settings };
         let (stop, _) = watch::channel(false);
         let coordinator = Self(Arc::new(Inner {
@@ -158,12 +166,15 @@ impl Coordinator {
             engine: Engine::start(producer),
             jobs: Mutex::default(),
             running: Mutex::default(),
+            scaling,
             stop,
         }));
         let discovering = coordinator.clone();
         coordinator.spawn(async move { discovering.discover().await });
         let sweeping = coordinator.clone();
         coordinator.spawn(async move { sweeping.sweep().await });
+        let watching = coordinator.clone();
+        coordinator.spawn(async move { watching.watch_work().await });
         Ok(coordinator)
     }
 
@@ -176,6 +187,18 @@ impl Coordinator {
             running.shutdown().await;
         }
         self.0.engine.stop();
+    }
+
+    /// Has `registry` tell what the coordinator does, and where queue and jobs stand.
+    pub fn register(&self, registry: &mut Registry) {
+        self.0.engine.metrics().register(registry);
+        let coordinator = self.clone();
+        JobViews::new(move || coordinator.views()).register(registry);
+        registry.register_collector(Box::new(Wanted(self.clone())));
+    }
+
+    pub(crate) fn metrics(&self) -> &Metrics {
+        self.0.engine.metrics()
     }
 
     /// Whether the store and the queue answer; if not, what they say.

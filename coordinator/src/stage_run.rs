@@ -20,6 +20,8 @@ pub(crate) struct StageRun {
     pub(crate) stage: usize,
     pub(crate) tasks: u64,
     pub(crate) tally: Tally,
+    pub(crate) read_bytes: u64,
+    pub(crate) written_bytes: u64,
     pub(crate) failed: BTreeMap<u64, String>,
     /// Tasks that the queue was given and has not settled.
     pub(crate) enqueued: BTreeSet<u64>,
@@ -43,6 +45,8 @@ impl StageRun {
             stage,
             tasks,
             tally: Tally::default(),
+            read_bytes: 0,
+            written_bytes: 0,
             failed: BTreeMap::new(),
             enqueued: BTreeSet::new(),
             done: Bits::default(),
@@ -60,7 +64,7 @@ impl StageRun {
         while let Some((page, records)) = records.try_next().await? {
             for record in &records {
                 run.done.insert(record.task);
-                run.tally.add(&record.tally);
+                run.add(record);
             }
             run.written.insert(page);
         }
@@ -141,7 +145,7 @@ impl StageRun {
         self.enqueued.remove(&task);
         self.again.remove(&task);
         self.failed.remove(&task);
-        self.tally.add(&record.tally);
+        self.add(&record);
         let page = task / PAGE_TASKS;
         if self.filling.contains_key(&page) || self.filling.len() < CACHED_PAGES {
             self.filling.entry(page).or_default().push(record);
@@ -153,6 +157,12 @@ impl StageRun {
             self.counts.remove(&page);
             self.full.insert(page);
         }
+    }
+
+    fn add(&mut self, record: &TaskRecord) {
+        self.tally.add(&record.tally);
+        self.read_bytes += record.read_bytes;
+        self.written_bytes += record.written_bytes();
     }
 
     /// Writes the pages that are full, and deletes what losing attempts left among their files.
@@ -217,6 +227,13 @@ impl StageRun {
     }
 
     pub(crate) fn record(&self, title: String) -> StageRecord {
-        StageRecord { stage: self.stage, title, tasks: self.tasks, tally: self.tally.clone() }
+        StageRecord {
+            stage: self.stage,
+            title,
+            tasks: self.tasks,
+            tally: self.tally.clone(),
+            read_bytes: self.read_bytes,
+            written_bytes: self.written_bytes,
+        }
     }
 }

@@ -1,6 +1,6 @@
 //! Where jobs stand, as those who watch see it. The wire's messages and the display of `run` are made of these.
 
-use gristmill_job::{AttemptFailure, JobState, Urgency};
+use gristmill_job::{AttemptFailure, JobState, StageRecord, Urgency};
 use gristmill_pipeline::Tally;
 use std::collections::BTreeMap;
 
@@ -23,6 +23,8 @@ pub struct JobView {
     pub ended_ms: Option<u64>,
     pub input_files: u64,
     pub input_bytes: u64,
+    /// The names of the recipe's steps; empty while the job is not planned.
+    pub steps: Vec<&'static str>,
     pub stages: Vec<StageView>,
     /// Of the stages that are committed and the tasks done since.
     pub tally: Tally,
@@ -53,6 +55,7 @@ impl JobView {
             ended_ms: None,
             input_files: 0,
             input_bytes: 0,
+            steps: Vec::new(),
             stages: Vec::new(),
             tally: Tally::default(),
             rates: Rates::default(),
@@ -72,12 +75,29 @@ pub const FAILURES_MAX: usize = 20;
 #[derive(Clone, Debug, Default, PartialEq)]
 pub struct StageView {
     pub title: String,
+    /// [`gristmill_pipeline::stage::Stage::kind`]
+    pub kind: &'static str,
     pub tasks: u64,
     pub tasks_done: u64,
+    /// As the queue said when it was asked last.
+    pub tasks_running: u64,
     /// Tasks out of attempts.
     pub tasks_failed: u64,
     pub committed: bool,
     pub tally: Tally,
+    /// Stored bytes of what done tasks read, and of the files that they left.
+    pub read_bytes: u64,
+    pub written_bytes: u64,
+}
+
+impl StageView {
+    /// All of it is done.
+    pub(crate) fn commit(&mut self, record: &StageRecord) {
+        self.committed = true;
+        (self.tasks_done, self.tasks_running) = (record.tasks, 0);
+        self.tally = record.tally.clone();
+        (self.read_bytes, self.written_bytes) = (record.read_bytes, record.written_bytes);
+    }
 }
 
 /// How fast the stage that runs is going.

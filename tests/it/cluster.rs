@@ -7,4 +7,4 @@ mod outage;
 mod process;
 mod share;
 
-pub(crate) use process::{Cluster, Setup};
+pub(crate) use process::{Cluster, Process, Setup};

@@ -7,6 +7,7 @@ mod cluster;
 mod dclm;
 mod dedup;
 mod hostile;
+mod operate;
 mod plan;
 mod poison;
 mod queue;

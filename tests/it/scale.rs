@@ -71,6 +71,7 @@ async fn run(tasks: u64) -> Option<Found> {
         ]),
         keep_intermediate: false,
         scratch: scratch.path().to_owned(),
+        autoscale: gristmill_coordinator::AutoscaleSettings::default(),
     };
     let resolver = Resolver::new(stores.clone(), scratch.path().to_owned(), scratch.path().to_owned());
     let coordinator =
@@ -134,6 +135,7 @@ fn record(task: u64) -> TaskRecord {
         attempt: "simulated".to_owned(),
         tally,
         files: std::collections::BTreeMap::new(),
+        read_bytes: 0,
         problems: Vec::new(),
         aggregates: Vec::new(),
         joined: None,

@@ -161,6 +161,7 @@ impl Cluster<'_> {
             allow: Allow::only(vec![input, "memory://sim/out".parse().expect("URI")]),
             keep_intermediate: false,
             scratch: self.scratch.to_owned(),
+            autoscale: gristmill_coordinator::AutoscaleSettings::default(),
         };
         let producer = Arc::new(self.queue.clone());
         let coordinator = Coordinator::start(settings, stores.clone(), self.resolver(&stores), producer);
@@ -200,6 +201,7 @@ impl Part {
                 checkpoint_every: Duration::from_millis(20),
                 isolation: None,
                 allow_external: false,
+                metrics: gristmill_worker::Metrics::default(),
             };
             runtime.spawn(worker.run(stopped));
         }

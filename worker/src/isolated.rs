@@ -20,7 +20,7 @@ use crate::notes::Notes;
 use crate::open_job::Jobs;
 use crate::task::Attempt;
 use crate::watch::{Abandoned, Ended, on_thread};
-use crate::{STOP_WITHIN, TaskError};
+use crate::{Metrics, STOP_WITHIN, TaskError};
 use gristmill_job::resolve::Resolver;
 use gristmill_job::{Place, Poison, TaskRecord};
 use gristmill_storage::{Stores, Uri};
@@ -276,7 +276,8 @@ async fn attempt(
     hand: Arc<Hand>,
 ) -> Result<Ended, TaskError> {
     let workspace: Uri = spec.workspace.parse().map_err(|e| TaskError::fatal(format!("{e}")))?;
-    let open = Jobs::of(stores, workspace, resolver).get(&spec.job).await?;
+    let metrics = Metrics::default();
+    let open = Jobs::new(stores, workspace, resolver, metrics.clone()).get(&spec.job).await?;
     let attempt = Attempt {
         stage: spec.stage,
         task: spec.task,
@@ -290,6 +291,7 @@ async fn attempt(
         hand,
         open,
         allow_external: spec.allow_external,
+        metrics,
     };
     let (order, orders) = watch::channel(Order::GoOn);
     let mut terminated = tokio::signal::unix::signal(tokio::signal::unix::SignalKind::terminate())?;
@@ -319,15 +321,7 @@ const MEMORY_MIN: u64 = 1 << 30;
 
 /// What one of so many lanes may use of the machine's memory, or of the container's.
 pub(crate) fn share_of_memory(lanes: usize) -> u64 {
-    let read = |path: &str| std::fs::read_to_string(path).ok();
-    let meminfo = read("/proc/meminfo").and_then(|text| {
-        let line = text.lines().find_map(|line| line.strip_prefix("MemTotal:"))?;
-        line.trim().strip_suffix(" kB")?.parse::<u64>().ok().map(|kib| kib << 10)
-    });
-    let groups = ["/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes"];
-    let group = groups.iter().filter_map(|path| read(path)?.trim().parse::<u64>().ok()).min();
-    let Some(total) = meminfo.into_iter().chain(group).min() else { return u64::MAX };
-    share(total, lanes)
+    gristmill_telemetry::memory_limit().map_or(u64::MAX, |total| share(total, lanes))
 }
 
 fn share(total: u64, lanes: usize) -> u64 {

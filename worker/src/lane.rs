@@ -2,17 +2,21 @@
 
 use crate::hand::{Hand, Held, Order};
 use crate::isolated::{self, Spec};
+use crate::metrics::{Busy, Outcome};
 use crate::open_job::Jobs;
-use crate::task::{Attempt, TaskRef, add_poison};
+use crate::task::{Attempt, add_poison};
 use crate::watch::{Abandoned, Ended, on_thread};
 use crate::{OpenJob, STOP_WITHIN, TaskError, TaskErrorKind, Worker};
-use gristmill_job::{AttemptFailure, Checkpoint, Job, JobError, Place, Poison};
+use gristmill_job::{AttemptFailure, Checkpoint, Job, JobError, Place, Poison, TaskNote, TaskRef};
 use gristmill_queue::{Failure, Hold, Lease};
-use std::sync::Arc;
+use gristmill_telemetry::traces;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::{Duration, SystemTime};
 use tokio::sync::watch;
 use tokio::time::Instant;
+use tracing::Instrument as _;
+use tracing::field::Empty;
 
 /// How long one claim waits before the lane looks at `stop` again.
 const CLAIM_WAIT: Duration = Duration::from_secs(2);
@@ -32,13 +36,15 @@ pub(crate) struct Shared {
 
 impl Shared {
     pub(crate) fn new(worker: Worker) -> Self {
-        Self { jobs: Jobs::new(&worker), abandoned: Abandoned::default(), worker }
+        let (stores, workspace) = (worker.stores.clone(), worker.workspace.clone());
+        let jobs = Jobs::new(stores, workspace, worker.resolver.clone(), worker.metrics.clone());
+        Self { jobs, abandoned: worker.metrics.threads_abandoned.clone(), worker }
     }
 
     /// Whether a fresh process would do better.
     fn is_worn(&self) -> bool {
         let renew = self.worker.isolation.as_ref().is_some_and(|isolation| isolation.renew);
-        renew && self.abandoned.load(Ordering::Relaxed) > 0
+        renew && self.abandoned.get() > 0
     }
 }
 
@@ -53,6 +59,7 @@ pub(crate) async fn run(number: usize, shared: Arc<Shared>, mut stop: watch::Rec
             Ok(None) => {}
             Err(error) => {
                 tracing::warn!("cannot claim a task: {error}");
+                shared.worker.metrics.queue_failed("claim");
                 tokio::time::sleep(QUEUE_PAUSE).await;
             }
         }
@@ -64,23 +71,83 @@ async fn work(number: usize, shared: &Shared, lease: Lease, stop: watch::Receive
     if let Some(notes) = notes {
         notes.begin(number, lease.task.id.as_str());
     }
-    let result = hold(shared, &lease, stop).await;
+    let metrics = &shared.worker.metrics;
+    let (busy, began, progress) = (Busy::new(metrics), Instant::now(), Progress::default());
+    let span = span(&lease);
+    let result = hold(shared, &lease, &progress, stop).instrument(span.clone()).await;
+    let took = began.elapsed();
+    trace(&span, &lease, &progress, &result);
+    metrics.attempted(progress.kind(), lease.attempt, progress.outcome(&result), took);
     if let Some(notes) = notes {
         notes.end(number);
     }
     let id = lease.task.id.clone();
-    let told = tokio::time::timeout(TELL_WITHIN, tell(&shared.worker, lease, result)).await;
-    match told {
-        Ok(Ok(())) => {}
-        // The record is what counts; the queue will learn of it when the lease runs out.
-        Ok(Err(error)) => tracing::warn!("cannot tell the queue about task {id}: {error}"),
-        Err(_) => tracing::warn!("cannot tell the queue about task {id}: it does not answer"),
-    }
+    let told = tokio::time::timeout(TELL_WITHIN, tell(&shared.worker, lease, result, took)).await;
+    drop(busy);
+    let why = match told {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => "it does not answer".to_owned(),
+    };
+    // The record is what counts; the queue will learn of it when the lease runs out.
+    tracing::warn!("cannot tell the queue about task {id}: {why}");
+    metrics.queue_failed("settle");
 }
 
-async fn tell(worker: &Worker, lease: Lease, result: Result<(), TaskError>) -> gristmill_queue::Result<()> {
+/// The attempt in its job's trace, if that is traced.
+fn span(lease: &Lease) -> tracing::Span {
+    let Some((task, trace)) = parse(lease).ok().and_then(|task| Some((task.clone(), task.trace?))) else {
+        return tracing::Span::none();
+    };
+    let span = tracing::info_span!(
+        "attempt",
+        job = lease.task.job,
+        stage = task.stage,
+        task = task.task,
+        attempt = lease.attempt,
+        kind = Empty,
+        otel.status_code = Empty,
+        otel.status_description = Empty,
+    );
+    traces::continue_from(&span, &trace.parent);
+    span
+}
+
+/// Says in the trace how the attempt ended; one that finished its task records that as well.
+fn trace(span: &tracing::Span, lease: &Lease, progress: &Progress, result: &Result<(), TaskError>) {
+    span.record("kind", progress.kind());
+    if let Err(error) = result {
+        span.record("otel.status_code", "ERROR").record("otel.status_description", &error.message);
+        return;
+    }
+    let Ok(TaskRef { stage, task, trace: Some(trace) }) = parse(lease) else { return };
+    let done = traces::Done {
+        name: "task",
+        began: SystemTime::UNIX_EPOCH + Duration::from_millis(trace.enqueued_ms),
+        attributes: vec![
+            ("job", lease.task.job.clone()),
+            ("stage", stage.to_string()),
+            ("task", task.to_string()),
+            ("kind", progress.kind().to_owned()),
+            ("attempts", lease.attempt.to_string()),
+        ],
+        error: None,
+    };
+    traces::record_task(&trace.parent, &lease.task.job, stage, task, done);
+}
+
+async fn tell(
+    worker: &Worker,
+    lease: Lease,
+    result: Result<(), TaskError>,
+    took: Duration,
+) -> gristmill_queue::Result<()> {
     match result {
-        Ok(()) => worker.consumer.finish(lease, bytes::Bytes::new()).await.map(|_| ()),
+        Ok(()) => {
+            // A plain struct: this cannot fail.
+            let note = serde_json::to_vec(&TaskNote { seconds: took.as_secs_f64() }).unwrap_or_default();
+            worker.consumer.finish(lease, note.into()).await.map(|_| ())
+        }
         Err(error) if error.kind == TaskErrorKind::Stopped => {
             worker.consumer.release(lease).await.map(|_| ())
         }
@@ -97,7 +164,7 @@ async fn tell(worker: &Worker, lease: Lease, result: Result<(), TaskError>) -> g
 
 /// Notes a failed attempt for people to read.
 async fn note_failure(worker: &Worker, lease: &Lease, error: &TaskError) -> Result<(), TaskError> {
-    let TaskRef { stage, task } = parse(lease)?;
+    let TaskRef { stage, task, .. } = parse(lease)?;
     let job = Job::open(&worker.stores, &worker.workspace, &lease.task.job)?;
     let since_1970 = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
     let failure = AttemptFailure {
@@ -117,13 +184,17 @@ fn parse(lease: &Lease) -> Result<TaskRef, TaskError> {
         .map_err(|e| TaskError::fatal(format!("the payload of task {} is not ours: {e}", lease.task.id)))
 }
 
-/// How far the attempt is, for heartbeats.
+/// How far the attempt is, for heartbeats, and what is counted of it.
 #[derive(Default)]
 struct Progress {
     seen: AtomicU64,
     kept: AtomicU64,
     /// There is a checkpoint to be deleted at the end.
     checkpoint: AtomicBool,
+    /// What kind of task it is, once that is known.
+    kind: OnceLock<&'static str>,
+    /// The task is not ours any more.
+    lost: AtomicBool,
 }
 
 impl Progress {
@@ -133,6 +204,20 @@ impl Progress {
         self.checkpoint.fetch_or(held.checkpoint, Ordering::Relaxed);
     }
 
+    fn kind(&self) -> &'static str {
+        self.kind.get().copied().unwrap_or("unknown")
+    }
+
+    fn outcome(&self, result: &Result<(), TaskError>) -> Outcome {
+        match result.as_ref().map_err(|error| error.kind) {
+            Ok(()) => Outcome::Done,
+            Err(TaskErrorKind::Retry) => Outcome::Retry,
+            Err(TaskErrorKind::Fatal) => Outcome::Dead,
+            Err(TaskErrorKind::Stopped) if self.lost.load(Ordering::Relaxed) => Outcome::Lost,
+            Err(TaskErrorKind::Stopped) => Outcome::Released,
+        }
+    }
+
     fn json(&self) -> bytes::Bytes {
         let (seen, kept) = (self.seen.load(Ordering::Relaxed), self.kept.load(Ordering::Relaxed));
         format!(r#"{{"seen":{seen},"kept":{kept}}}"#).into()
@@ -140,13 +225,17 @@ impl Progress {
 }
 
 /// Works on a task while its lease holds. A lost lease or a stop is passed on to the attempt.
-async fn hold(shared: &Shared, lease: &Lease, mut stop: watch::Receiver<bool>) -> Result<(), TaskError> {
+async fn hold(
+    shared: &Shared,
+    lease: &Lease,
+    progress: &Progress,
+    mut stop: watch::Receiver<bool>,
+) -> Result<(), TaskError> {
     let stopping = *stop.borrow_and_update();
     let (order, orders) = watch::channel(if stopping { Order::Stop } else { Order::GoOn });
-    let progress = Progress::default();
-    let attempts = attempts(shared, lease, orders, &progress);
+    let attempts = attempts(shared, lease, orders, progress);
     // Beside the attempt, so that a queue that does not answer holds nothing up.
-    let lost = keep(&shared.worker, lease, &progress);
+    let lost = keep(&shared.worker, lease, progress);
     tokio::pin!(attempts, lost);
     let mut deadline = stopping.then(ending);
     let mut held = true;
@@ -155,6 +244,7 @@ async fn hold(shared: &Shared, lease: &Lease, mut stop: watch::Receiver<bool>) -
             result = &mut attempts => return result,
             () = &mut lost, if held => {
                 held = false;
+                progress.lost.store(true, Ordering::Relaxed);
                 order.send_replace(Order::Drop);
             }
             Ok(()) = stop.changed() => order.send_modify(|order| *order = Order::Stop.max(*order)),
@@ -174,7 +264,10 @@ async fn keep(worker: &Worker, lease: &Lease, progress: &Progress) {
         match worker.consumer.heartbeat(lease, Some(progress.json())).await {
             Ok(Hold::Held) => {}
             Ok(Hold::Lost | Hold::Cancelled) => return,
-            Err(error) => tracing::warn!("cannot keep task {}: {error}", lease.task.id),
+            Err(error) => {
+                tracing::warn!("cannot keep task {}: {error}", lease.task.id);
+                worker.metrics.queue_failed("heartbeat");
+            }
         }
     }
 }
@@ -199,8 +292,10 @@ async fn attempts(
     progress: &Progress,
 ) -> Result<(), TaskError> {
     let worker = &shared.worker;
-    let TaskRef { stage, task } = parse(lease)?;
+    let TaskRef { stage, task, .. } = parse(lease)?;
     let open = shared.jobs.get(&lease.task.job).await?;
+    let kind = open.plan.stages.get(stage).map_or("unknown", |planned| planned.stage.kind());
+    let _ = progress.kind.set(kind);
     if open.job.record(stage, task).await?.is_some() {
         // An attempt before this one committed and could not say so.
         return Ok(());
@@ -227,6 +322,7 @@ async fn attempts(
                 memory: isolated::share_of_memory(worker.lanes),
                 allow_external: worker.allow_external,
             };
+            worker.metrics.isolated_attempts.inc();
             isolated::in_child(isolation, &spec, orders.clone(), |held| progress.at(held)).await
         } else {
             let attempt = Attempt {
@@ -242,6 +338,7 @@ async fn attempts(
                 poison: poison.clone(),
                 hand: Arc::new(Hand::default()),
                 allow_external: worker.allow_external,
+                metrics: worker.metrics.clone(),
             };
             on_thread(Arc::new(attempt), orders.clone(), &shared.abandoned, |held| progress.at(held)).await
         };
@@ -249,6 +346,8 @@ async fn attempts(
             Ended::Done(record) => {
                 record.tally.balance().map_err(|e| TaskError::fatal(e.to_string()))?;
                 open.job.commit(&record).await?;
+                worker.metrics.input_bytes.inc_by(record.read_bytes);
+                worker.metrics.output_bytes.inc_by(record.written_bytes());
                 if tries > 1 || progress.checkpoint.load(Ordering::Relaxed) {
                     forget_checkpoints(&open.job, stage, task).await;
                 }
@@ -257,6 +356,7 @@ async fn attempts(
             Ended::Failed(error) => return Err(error),
             Ended::Poisoned(found) => {
                 tracing::warn!(id = found.id, place = ?found.place, "task {} goes on without what {}", lease.task.id, found.why);
+                worker.metrics.poisoned(isolation.is_none());
                 add_poison(&mut poison, &[found]);
                 let known = remember(&open, stage, task, &poison).await?;
                 if known > POISON_MAX {

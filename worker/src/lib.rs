@@ -20,6 +20,7 @@ mod frames;
 mod hand;
 pub mod isolated;
 mod lane;
+mod metrics;
 pub mod notes;
 mod open_job;
 mod ranged;
@@ -30,6 +31,7 @@ mod watch;
 
 pub use error::{TaskError, TaskErrorKind};
 pub use isolated::Isolation;
+pub use metrics::Metrics;
 pub use notes::Notes;
 pub use open_job::OpenJob;
 
@@ -64,6 +66,7 @@ pub struct Worker {
     pub isolation: Option<Isolation>,
     /// Whether users' programs (the step `external`) may be run.
     pub allow_external: bool,
+    pub metrics: Metrics,
 }
 
 /// Why a worker ended.
@@ -80,6 +83,7 @@ impl Worker {
     /// Works until `stop` turns true; the tasks in hand are then given back, within 25 s. With [`Isolation::renew`] it also
     /// ends, after its present tasks, once threads were left behind.
     pub async fn run(self, stop: tokio::sync::watch::Receiver<bool>) -> End {
+        self.metrics.lanes.set(self.lanes as i64);
         let shared = Arc::new(lane::Shared::new(self));
         let lanes: Vec<_> = (0..shared.worker.lanes)
             .map(|number| tokio::spawn(lane::run(number, Arc::clone(&shared), stop.clone())))

@@ -1,6 +1,6 @@
 //! A job as a worker sees it: its plan, its recipe, its models. Opened once, shared by all lanes.
 
-use crate::{TaskError, Worker};
+use crate::{Metrics, TaskError};
 use gristmill_job::resolve::{ResolveError, Resolver};
 use gristmill_job::{INPUTS_PAGE, Job, Plan, Slice, VERSION};
 use gristmill_pipeline::{Recipe, Resources};
@@ -47,16 +47,13 @@ pub(crate) struct Jobs {
     stores: Stores,
     workspace: Uri,
     resolver: Resolver,
+    metrics: Metrics,
     open: Mutex<Vec<Arc<OpenJob>>>,
 }
 
 impl Jobs {
-    pub(crate) fn new(worker: &Worker) -> Self {
-        Self::of(worker.stores.clone(), worker.workspace.clone(), worker.resolver.clone())
-    }
-
-    pub(crate) fn of(stores: Stores, workspace: Uri, resolver: Resolver) -> Self {
-        Self { stores, workspace, resolver, open: Mutex::default() }
+    pub(crate) fn new(stores: Stores, workspace: Uri, resolver: Resolver, metrics: Metrics) -> Self {
+        Self { stores, workspace, resolver, metrics, open: Mutex::default() }
     }
 
     pub(crate) async fn get(&self, id: &str) -> Result<Arc<OpenJob>, TaskError> {
@@ -65,11 +62,17 @@ impl Jobs {
         if let Some(place) = open.iter().position(|job| job.job.id == id) {
             let job = open.remove(place);
             open.insert(0, Arc::clone(&job));
+            self.metrics.opened_job("cached");
             return Ok(job);
         }
-        let job = Arc::new(self.load(id).await?);
+        let loaded = self.load(id).await;
+        self.metrics.opened_job(if loaded.is_ok() { "loaded" } else { "failed" });
+        let job = Arc::new(loaded?);
         open.insert(0, Arc::clone(&job));
         open.truncate(OPEN_JOBS);
+        self.metrics.jobs_open.set(open.len() as i64);
+        let models = open.iter().flat_map(|job| job.plan.resources.values()).map(|model| model.bytes);
+        self.metrics.model_bytes.set(models.sum::<u64>() as i64);
         Ok(job)
     }
 

@@ -18,7 +18,7 @@ pub(crate) use map::add_poison;
 use crate::external::Processes;
 use crate::files::{self, HashedOut};
 use crate::hand::{Hand, Order};
-use crate::{OpenJob, TaskError};
+use crate::{Metrics, OpenJob, TaskError};
 use gristmill_dedup::Error;
 use gristmill_dedup::keyfile::Summary;
 use gristmill_job::{FileRole, Place, Poison, Slice, TaskRecord, pages, tasks_of_page};
@@ -32,13 +32,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 use tokio::runtime::Handle;
-
-/// What the queue carries: which task of the job.
-#[derive(Clone, Copy, Debug, Serialize, Deserialize)]
-pub(crate) struct TaskRef {
-    pub(crate) stage: usize,
-    pub(crate) task: u64,
-}
 
 /// One try at a task.
 pub(crate) struct Attempt {
@@ -59,6 +52,7 @@ pub(crate) struct Attempt {
     pub(crate) hand: Arc<Hand>,
     /// Whether users' programs may be run.
     pub(crate) allow_external: bool,
+    pub(crate) metrics: Metrics,
 }
 
 /// Memory for one sort. A task has two of them at most.
@@ -151,6 +145,7 @@ impl Attempt {
             attempt: self.name.clone(),
             tally: gristmill_pipeline::Tally::default(),
             files: BTreeMap::new(),
+            read_bytes: 0,
             problems: Vec::new(),
             aggregates: Vec::new(),
             joined: None,

@@ -7,8 +7,8 @@ use crate::hand::{Doing, Hand, Held, Order};
 use crate::task::{self, Attempt};
 use crate::{STOP_WITHIN, TaskError};
 use gristmill_job::{Poison, TaskRecord};
+use prometheus_client::metrics::gauge::Gauge;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 use tokio::sync::{oneshot, watch};
 
@@ -22,7 +22,7 @@ pub(crate) enum Ended {
 }
 
 /// Threads that were left behind and still run.
-pub(crate) type Abandoned = Arc<AtomicUsize>;
+pub(crate) type Abandoned = Gauge;
 
 /// Makes the attempt on a new thread. `looked` is called now and then with what is in hand.
 pub(crate) async fn on_thread(
@@ -34,7 +34,9 @@ pub(crate) async fn on_thread(
     let hand = Arc::clone(&attempt.hand);
     let limit = Duration::from_secs(u64::from(attempt.open.recipe.head.limits.document_time));
     let (send, mut done) = oneshot::channel();
+    let span = tracing::Span::current();
     let spawned = std::thread::Builder::new().name("attempt".to_owned()).spawn(move || {
+        let _in_span = span.enter();
         attempt.hand.enter();
         let _ = send.send(task::run(&attempt));
     });
@@ -43,11 +45,11 @@ pub(crate) async fn on_thread(
     }
     let _left = Left(Arc::clone(&hand));
     let leave = |done: oneshot::Receiver<_>| {
-        abandoned.fetch_add(1, Ordering::Relaxed);
-        let abandoned = Arc::clone(abandoned);
+        abandoned.inc();
+        let abandoned = abandoned.clone();
         tokio::spawn(async move {
             let _: Result<Result<TaskRecord, TaskError>, _> = done.await;
-            abandoned.fetch_sub(1, Ordering::Relaxed);
+            abandoned.dec();
         });
     };
     let mut timer = Timer::new(limit);

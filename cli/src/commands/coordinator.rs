@@ -3,13 +3,13 @@
 //! Any number may share a workspace and a queue. On SIGTERM it takes in nothing more, ends streams and is gone within 10 s;
 //! its jobs stay where they are, and any coordinator goes on with them.
 
-use crate::config::{self, Config, Layer, read};
+use crate::config::{self, Config, Layer, Span, read};
 use crate::failure::{Failure, Outcome};
 use crate::request::{parse_uri, runtime};
-use crate::service::{ServiceOptions, force_exit, required, stop_signal};
+use crate::service::{ServiceOptions, force_exit, required, serve_metrics, stop_signal};
 use anyhow::{Context as _, anyhow};
-use gristmill_coordinator::api::{Bearer, Tls, Tokens, new_token, serve};
-use gristmill_coordinator::{Allow, Coordinator, CoordinatorSettings};
+use gristmill_coordinator::api::{Bearer, Tls, Tokens, new_token, serve, serve_scaler};
+use gristmill_coordinator::{Allow, AutoscaleSettings, Coordinator, CoordinatorSettings};
 use serde::{Deserialize, Serialize};
 use std::io::Write as _;
 use std::path::PathBuf;
@@ -47,6 +47,9 @@ pub(crate) struct Options {
     /// Keep the files that passes exchange, for debugging
     #[arg(long, value_name = "BOOL", env = "GRISTMILL_KEEP_INTERMEDIATE", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
     keep_intermediate: Option<bool>,
+    #[command(flatten)]
+    #[serde(flatten)]
+    scaling: ScalingOptions,
     /// Ask clients for a token: a YAML list of {name, role, sha256 or token_file}
     #[arg(long, value_name = "FILE", env = "GRISTMILL_TOKENS")]
     tokens: Option<PathBuf>,
@@ -61,11 +64,58 @@ pub(crate) struct Options {
     tls_client_ca: Option<PathBuf>,
 }
 
+/// How many workers there should be: what KEDA is told, and the metric gristmill_workers_wanted.
+#[derive(Default, Serialize, Deserialize, clap::Args)]
+#[serde(default, rename_all = "kebab-case")]
+#[allow(clippy::struct_field_names, reason = "fields are flags")]
+struct ScalingOptions {
+    /// Serve KEDA's protocol for external scalers here; it knows no tokens, so let nobody but KEDA reach it
+    #[arg(long, value_name = "HOST:PORT", env = "GRISTMILL_SCALER")]
+    scaler: Option<String>,
+    /// When the work that is ready should be done [default: 300s]
+    #[arg(long, value_name = "TIME", env = "GRISTMILL_SCALER_TARGET")]
+    scaler_target: Option<Span>,
+    /// Tasks that one worker works on at once [default: 4]
+    #[arg(long, value_name = "N", env = "GRISTMILL_SCALER_LANES", value_parser = clap::value_parser!(u32).range(1..=1024))]
+    scaler_lanes: Option<u32>,
+    /// Ask for no more workers than this [default: 100]
+    #[arg(long, value_name = "N", env = "GRISTMILL_SCALER_MAX", value_parser = clap::value_parser!(u32).range(1..=1_000_000))]
+    scaler_max: Option<u32>,
+    /// How long a number of workers counts before a lower one does [default: 120s]
+    #[arg(long, value_name = "TIME", env = "GRISTMILL_SCALER_SETTLE")]
+    scaler_settle: Option<Span>,
+}
+
+impl ScalingOptions {
+    fn defaults() -> Self {
+        let default = AutoscaleSettings::default();
+        Self {
+            scaler: None,
+            scaler_target: Some(Span(default.target)),
+            scaler_lanes: Some(default.lanes),
+            scaler_max: Some(default.max),
+            scaler_settle: Some(Span(default.settle)),
+        }
+    }
+
+    fn settings(&self) -> AutoscaleSettings {
+        let default = AutoscaleSettings::default();
+        AutoscaleSettings {
+            target: self.scaler_target.map_or(default.target, |span| span.0),
+            lanes: self.scaler_lanes.unwrap_or(default.lanes),
+            max: self.scaler_max.unwrap_or(default.max),
+            settle: self.scaler_settle.map_or(default.settle, |span| span.0),
+            ..default
+        }
+    }
+}
+
 impl Layer for Options {
     fn defaults() -> Self {
         Self {
             service: ServiceOptions::defaults(),
             listen: Some("127.0.0.1:7070".to_owned()),
+            scaling: ScalingOptions::defaults(),
             ..Self::default()
         }
     }
@@ -101,25 +151,39 @@ async fn coordinate(options: &Options) -> Outcome {
         workspace,
         keep_intermediate: options.keep_intermediate.unwrap_or_default(),
         scratch: service.scratch(),
+        autoscale: options.scaling.settings(),
     };
     let queue = Arc::new(service.queue()?);
     let address = required(options.listen.as_ref(), "listen", "HOST:PORT")?;
-    let listener = TcpListener::bind(address).await;
-    let listener =
-        listener.with_context(|| format!("cannot listen on {address}")).map_err(Failure::Request)?;
+    let listener = listen(address).await?;
     let address = listener.local_addr().map_err(Failure::job)?;
     if options.tokens.is_none() && options.tls_client_ca.is_none() && !address.ip().is_loopback() {
         tracing::warn!("whoever reaches {address} may do anything here: give --tokens or --tls-client-ca");
     }
     let stores = service.stores();
     let resolver = service.models().resolver(&stores);
+    let counted = stores.clone();
     let coordinator = Coordinator::start(settings, stores, resolver, queue).map_err(Failure::request)?;
-    let asked = coordinator.clone();
+    let (asked, answering) = (coordinator.clone(), coordinator.clone());
     let ready = move || {
-        let coordinator = asked.clone();
+        let coordinator = answering.clone();
         Box::pin(async move { coordinator.ready().await }) as _
     };
-    service.serve_metrics("coordinator", Box::new(ready)).await?;
+    serve_metrics(service.metrics(), "coordinator", Box::new(ready), |registry| {
+        counted.register(registry);
+        asked.register(registry);
+    })
+    .await?;
+    if let Some(address) = &options.scaling.scaler {
+        let listener = listen(address).await?;
+        eprintln!("gristmill coordinator: scaler on {}", listener.local_addr().map_err(Failure::job)?);
+        let scaler = serve_scaler(coordinator.clone(), listener, stop.clone());
+        tokio::spawn(async move {
+            if let Err(error) = scaler.await {
+                tracing::error!("the scaler ended: {error}");
+            }
+        });
+    }
     eprintln!("gristmill coordinator: listening on {address}");
     let mut stopping = stop.clone();
     let stopped = async {
@@ -129,6 +193,11 @@ async fn coordinate(options: &Options) -> Outcome {
     let served = serve(coordinator.clone(), listener, tokens, tls, stop);
     let (served, ()) = tokio::join!(served, stopped);
     served.map_err(Failure::job)
+}
+
+async fn listen(address: &str) -> Result<TcpListener, Failure> {
+    let listener = TcpListener::bind(address).await;
+    listener.with_context(|| format!("cannot listen on {address}")).map_err(Failure::Request)
 }
 
 impl Options {

@@ -4,15 +4,17 @@ use crate::config::Span;
 use crate::display::Display;
 use crate::failure::{Failure, Outcome};
 use crate::request::{ModelArgs, RecipeArgs, parse_uri, runtime, stores};
-use crate::service::stop_signal;
+use crate::service::{serve_metrics, stop_signal};
 use crate::supervise;
 use anyhow::{Context as _, anyhow};
-use gristmill_coordinator::{Allow, DriveError, Driver, End, Engine, JobView, prepare, publish};
+use gristmill_coordinator::{
+    Allow, DriveError, Driver, End, Engine, JobView, JobViews, prepare, publish, trace_end,
+};
 use gristmill_job::{Job, JobEvent, JobLog, JobState, LogEntry, Manifest, Plan, job_id};
 use gristmill_pipeline::Recipe;
 use gristmill_queue::{MemoryQueue, Priority, Settings, TokioClock};
 use gristmill_storage::{Kind, Stores, Uri};
-use gristmill_worker::Worker;
+use gristmill_worker::{Metrics, Worker};
 use std::io::Write as _;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -40,6 +42,9 @@ pub(crate) struct Args {
     /// How often a long task notes how far it is, so that a killed run goes on from there
     #[arg(long, value_name = "TIME", env = "GRISTMILL_CHECKPOINT_EVERY", default_value = "60s")]
     checkpoint_every: Span,
+    /// Serve /metrics here while the job runs
+    #[arg(long, value_name = "HOST:PORT", env = "GRISTMILL_METRICS")]
+    metrics: Option<String>,
     /// Print nothing while the job runs
     #[arg(long, short)]
     quiet: bool,
@@ -131,6 +136,7 @@ async fn work(
     let name = format!("run-{}", std::process::id());
     let mut interrupted = stop_signal()?;
     let (stop, stopped) = watch::channel(false);
+    let metrics = Metrics::default();
     let worker = Worker {
         stores: stores.clone(),
         workspace,
@@ -143,11 +149,22 @@ async fn work(
         checkpoint_every: args.checkpoint_every.0,
         isolation: Some(supervise::isolation(&args.models, false)),
         allow_external: true,
+        metrics: metrics.clone(),
     };
-    let workers = tokio::spawn(worker.run(stopped));
     let engine = Engine::start(Arc::new(queue));
     let (view, watched) =
         watch::channel(Arc::new(JobView::new(&job.id, &recipe.head.name, &place.output.to_string())));
+    let ended = watched.clone();
+    let ready = || Box::pin(async { Ok(()) }) as _;
+    serve_metrics(args.metrics.as_deref(), "run", Box::new(ready), |registry| {
+        stores.register(registry);
+        metrics.register(registry);
+        engine.metrics().register_queue(registry);
+        let view = watched.clone();
+        JobViews::new(move || vec![Arc::clone(&view.borrow())]).register(registry);
+    })
+    .await?;
+    let workers = tokio::spawn(worker.run(stopped));
     let display = (!args.quiet).then(|| Display::start(watched));
     let driver = Driver {
         job: job.clone(),
@@ -179,6 +196,7 @@ async fn work(
     match result.map_err(Failure::job)? {
         End::Done(manifest) => {
             finish(args, &job).await.map_err(Failure::job)?;
+            trace_end(&ended.borrow(), None);
             Ok(*manifest)
         }
         End::Failed(reason) => Err(Failure::Job(anyhow!(reason))),

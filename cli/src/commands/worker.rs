@@ -7,10 +7,10 @@ use crate::commands::run::default_lanes;
 use crate::config::{self, Config, Layer, Span};
 use crate::failure::{Failure, Outcome};
 use crate::request::runtime;
-use crate::service::{ServiceOptions, chance, force_exit, stop_signal};
+use crate::service::{ServiceOptions, chance, force_exit, serve_metrics, stop_signal};
 use crate::supervise;
 use gristmill_queue::Producer as _;
-use gristmill_worker::{End, Isolation, Worker};
+use gristmill_worker::{End, Isolation, Metrics, Worker};
 use serde::{Deserialize, Serialize};
 use std::sync::Arc;
 use std::time::Duration;
@@ -84,6 +84,7 @@ async fn work(options: &Options) -> Result<End, Failure> {
     let name = options.name.clone().unwrap_or_default();
     let consumer = queue.consumer(&name, chance()?).map_err(Failure::request)?;
     let stores = service.stores();
+    let (counted, metrics) = (stores.clone(), Metrics::default());
     let lanes = options.lanes.map_or_else(default_lanes, usize::from);
     let worker = Worker {
         workspace: service.workspace()?,
@@ -97,13 +98,18 @@ async fn work(options: &Options) -> Result<End, Failure> {
         checkpoint_every: options.checkpoint_every.map_or(Duration::from_mins(1), |span| span.0),
         isolation: Some(isolation(service)),
         allow_external: options.allow_external.unwrap_or_default(),
+        metrics: metrics.clone(),
     };
     let stopping = stop.clone();
     let ready = move || {
         let (queue, stopping) = (Arc::clone(&queue), stopping.clone());
         Box::pin(async move { is_ready(&queue, &stopping).await }) as _
     };
-    service.serve_metrics("worker", Box::new(ready)).await?;
+    serve_metrics(service.metrics(), "worker", Box::new(ready), |registry| {
+        counted.register(registry);
+        metrics.register(registry);
+    })
+    .await?;
     eprintln!("gristmill worker: {name} works with {lanes} lanes in {}", worker.workspace);
     Ok(worker.run(stop).await)
 }

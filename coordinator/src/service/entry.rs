@@ -1,7 +1,7 @@
 //! A job that this coordinator knows.
 
 use super::{Coordinator, ServiceError};
-use crate::driver::job_tally;
+use crate::driver::{job_tally, trace_end};
 use crate::view::{JobView, Rates, StageView};
 use gristmill_job::{Job, JobEvent, JobLog, JobRequest, JobState, LogEntry};
 use gristmill_pipeline::Recipe;
@@ -52,9 +52,18 @@ impl Coordinator {
     /// Adds an event to a job's log.
     pub(super) async fn record(&self, entry: &Entry, event: JobEvent, by: &str) -> Result<(), ServiceError> {
         let mut log = entry.log.lock().await;
-        let result =
-            entry.job.append(&mut log, LogEntry { event, at_ms: crate::now_ms(), by: by.to_owned() }).await;
+        let noted = LogEntry { event: event.clone(), at_ms: crate::now_ms(), by: by.to_owned() };
+        let result = entry.job.append(&mut log, noted).await;
         entry.show(&log);
+        if result.is_ok() {
+            let view = entry.view.borrow();
+            match &event {
+                JobEvent::Done => trace_end(&view, None),
+                JobEvent::Failed { reason } => trace_end(&view, Some(reason)),
+                JobEvent::Cancelled { .. } => trace_end(&view, Some("cancelled")),
+                _ => {}
+            }
+        }
         drop(log);
         entry.bell.notify_one();
         Ok(result?)
@@ -84,13 +93,12 @@ impl Coordinator {
         for (number, planned) in plan.stages.iter().enumerate() {
             let mut stage = StageView {
                 title: plan.title(number, &recipe.steps),
+                kind: planned.stage.kind(),
                 tasks: planned.tasks,
                 ..StageView::default()
             };
             if let Some(record) = entry.job.stage(number).await? {
-                stage.committed = true;
-                stage.tasks_done = record.tasks;
-                stage.tally = record.tally.clone();
+                stage.commit(&record);
                 committed.push(record);
             } else {
                 stage.tasks_failed = entry.job.failed_tasks(number).await?.len() as u64;
@@ -102,6 +110,7 @@ impl Coordinator {
             view.planned = true;
             view.input_files = plan.input_files;
             view.input_bytes = plan.input_bytes;
+            view.steps = recipe.steps.iter().map(|step| step.def.name).collect();
             view.tally = job_tally(&committed, None);
             view.stages = stages;
         });
@@ -128,6 +137,7 @@ impl Entry {
             }
             if log.state.is_final() || log.state == JobState::Failed {
                 view.running.clear();
+                view.stages.iter_mut().for_each(|stage| stage.tasks_running = 0);
             }
             true
         });

@@ -11,6 +11,7 @@ use gristmill_queue::Priority;
 use gristmill_storage::{Created, Kind, Uri};
 use std::sync::Arc;
 use std::time::Duration;
+use tokio::time::Instant;
 
 /// How often a job's log is looked at for what other coordinators wrote.
 const LOOK_EVERY: Duration = Duration::from_secs(3);
@@ -79,6 +80,7 @@ impl Coordinator {
                 }
                 Err(Trouble::Later(why)) => {
                     tracing::warn!(job = entry.request.job, "the job waits: {why}");
+                    self.0.engine.metrics().job_waits();
                     let _ = tokio::time::timeout(pause, state.changed()).await;
                     pause = (pause * 2).min(PAUSE_MAX);
                 }
@@ -143,7 +145,7 @@ impl Coordinator {
         let recipe =
             Recipe::from_canonical(&entry.request.recipe).map_err(|e| Trouble::Final(e.to_string()))?;
         self.claim_output(entry).await?;
-        let inner = &self.0;
+        let (inner, began) = (&self.0, Instant::now());
         let prepared = prepare(
             &inner.stores,
             &inner.resolver,
@@ -154,6 +156,7 @@ impl Coordinator {
         )
         .await
         .map_err(|e| trouble(e.kind() == PrepareErrorKind::Retry, &e))?;
+        inner.engine.metrics().planned(began.elapsed());
         entry.job.submit(&prepared.plan, &prepared.listing).await.map_err(retry)?;
         // If another coordinator was first, its plan counts.
         let plan = entry.job.plan().await.map_err(retry)?;

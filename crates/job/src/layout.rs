@@ -125,8 +125,9 @@ impl Job {
         self.read(&format!("stages/{stage}.json")).await
     }
 
-    pub async fn commit_stage(&self, record: &StageRecord) -> Result<(), JobError> {
-        self.create(&format!("stages/{}.json", record.stage), record).await.map(|_| ())
+    /// Whoever creates the record first has committed the stage.
+    pub async fn commit_stage(&self, record: &StageRecord) -> Result<Created, JobError> {
+        self.create(&format!("stages/{}.json", record.stage), record).await
     }
 
     /// Deletes the files that passes exchanged, checkpoints, and what killed attempts left half written. For a job that

@@ -7,6 +7,7 @@
 mod attempts;
 mod checkpoint;
 pub mod dclm;
+mod handover;
 mod inputs;
 pub mod layout;
 pub mod lifecycle;
@@ -20,6 +21,7 @@ mod workspace;
 
 pub use attempts::{AttemptFailure, FailedTask};
 pub use checkpoint::{Checkpoint, Place, Poison};
+pub use handover::{TaskNote, TaskRef, TaskTrace};
 pub use inputs::INPUTS_PAGE;
 pub use layout::{Job, JobError};
 pub use lifecycle::{JobEvent, JobState};

@@ -116,6 +116,7 @@ mod tests {
             attempt: attempt.to_owned(),
             tally: gristmill_pipeline::Tally::default(),
             files: [(FileRole::Keys, vec![file])].into(),
+            read_bytes: 0,
             problems: Vec::new(),
             aggregates: Vec::new(),
             joined: None,

@@ -21,6 +21,9 @@ pub struct TaskRecord {
     /// Files by what they are for; below the job's prefix.
     #[serde(default)]
     pub files: BTreeMap<FileRole, Vec<FileEntry>>,
+    /// Stored bytes of the documents or records that the task read; zero for tasks that read none.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub read_bytes: u64,
     /// The first documents and records that were broken, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub problems: Vec<Problem>,
@@ -73,6 +76,14 @@ pub struct SelectedShare {
     pub tied: u64,
     /// and those of them that are within.
     pub tied_within: u64,
+}
+
+impl TaskRecord {
+    /// Stored bytes of all files that the task left.
+    #[must_use]
+    pub fn written_bytes(&self) -> u64 {
+        self.files.values().flatten().map(|file| file.bytes).sum()
+    }
 }
 
 /// What near duplicates came to.
@@ -186,6 +197,11 @@ pub struct StageRecord {
     pub title: String,
     pub tasks: u64,
     pub tally: Tally,
+    /// Stored bytes of the documents or records that its tasks read, and of the files that they left.
+    #[serde(default)]
+    pub read_bytes: u64,
+    #[serde(default)]
+    pub written_bytes: u64,
 }
 
 /// `manifest.json`: what a dataset consists of and what became of every document. Readers believe nothing else.

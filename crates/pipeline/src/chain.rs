@@ -12,6 +12,7 @@ use crate::{BuildError, Built, Document, MapStep, Resources, Tally, Verdict};
 use std::collections::VecDeque;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
+use std::time::{Duration, Instant};
 
 /// The steps between two barriers, fused: one chain per lane.
 ///
@@ -21,8 +22,8 @@ use std::sync::Arc;
 /// texts for a page, the chain tries them one after the other ([`alternatives`]). With each document goes its origin, of
 /// whatever kind, which the chain only carries.
 ///
-/// The chain counts what becomes of every document; steps neither count nor time nor log. A step that panics breaks the
-/// document it panicked on, and is built anew for the next one.
+/// The chain counts what becomes of every document, and how long steps take; steps neither count nor time nor log. A step
+/// that panics breaks the document it panicked on, and is built anew for the next one.
 pub struct Chain<O = ()> {
     links: Vec<Link<O>>,
     tools: Tools,
@@ -35,6 +36,15 @@ pub struct Chain<O = ()> {
 struct Link<O> {
     spec: Arc<StepSpec>,
     work: Work<O>,
+    load: Load,
+}
+
+/// What a step had to do. Not part of a tally: time is never the same twice.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Load {
+    /// Documents that met it.
+    pub documents: u64,
+    pub time: Duration,
 }
 
 enum Work<O> {
@@ -122,7 +132,7 @@ impl<O: Clone> Chain<O> {
         let tools = Tools { resources, seed, programs };
         let links = specs
             .iter()
-            .map(|spec| Ok(Link { spec: Arc::clone(spec), work: tools.build(spec)? }))
+            .map(|spec| Ok(Link { spec: Arc::clone(spec), work: tools.build(spec)?, load: Load::default() }))
             .collect::<Result<_, BuildError>>()?;
         Ok(Self { links, tools, todo: Vec::new(), pages: Pages::default(), out: Out::default() })
     }
@@ -142,13 +152,20 @@ impl<O: Clone> Chain<O> {
     /// Leads the upcoming document on, as far as it comes by itself.
     pub fn go(&mut self, tally: &mut Tally) -> Result<(), StepError> {
         let Some(Walk { mut doc, mut at, mut way }) = self.todo.pop() else { return Ok(()) };
+        let mut since = Instant::now();
         loop {
             let Some(link) = self.links.get_mut(at) else {
                 self.lead_end(doc, Verdict::Keep, None, way, tally);
                 return Ok(());
             };
             let (index, step) = (link.spec.index, link.spec.def.name);
-            match link.meet(&mut doc, &self.tools, self.pages.observed(way.page, &mut self.out)) {
+            let met = link.meet(&mut doc, &self.tools, self.pages.observed(way.page, &mut self.out));
+            // One look at the clock a step, some 25 ns.
+            let now = Instant::now();
+            link.load.documents += 1;
+            link.load.time += now - since;
+            since = now;
+            match met {
                 Met::Passes => {
                     self.pages.tally(way.page, tally).passed(index, 1);
                     at += 1;
@@ -197,6 +214,12 @@ impl<O: Clone> Chain<O> {
         self.out.observed.drain(..)
     }
 
+    /// What steps had to do since the last call, by their names; those that met nothing are left out.
+    pub fn take_loads(&mut self) -> impl Iterator<Item = (&'static str, Load)> {
+        let loads = self.links.iter_mut().map(|link| (link.spec.def.name, std::mem::take(&mut link.load)));
+        loads.filter(|(_, load)| load.documents > 0)
+    }
+
     /// Lets so many of the documents that wait at a link meet its step.
     fn run_batch(&mut self, at: usize, count: usize, tally: &mut Tally) -> Result<(), StepError> {
         let Some(link) = self.links.get_mut(at) else { return Ok(()) };
@@ -212,7 +235,9 @@ impl<O: Clone> Chain<O> {
             docs.push(doc);
             ways.push(way);
         }
+        let began = Instant::now();
         let mut answers = batch.step.apply(&mut docs)?.into_iter();
+        link.load.time += began.elapsed();
         let mut on = Vec::new();
         for (doc, way) in docs.into_iter().zip(ways) {
             match answers.next().unwrap_or_else(|| Answer::Verdict(Verdict::broken("no answer"))) {
@@ -328,7 +353,7 @@ impl<O> Link<O> {
             Needs::Text if doc.text.is_none() => return Met::Ends(Verdict::broken(NO_TEXT)),
             _ => {}
         }
-        let Self { spec, work } = self;
+        let Self { spec, work, .. } = self;
         let met = catch_unwind(AssertUnwindSafe(|| match work {
             Work::Map(step) => step.apply(doc).into(),
             Work::Split(step) => step.split(doc).map_or_else(Met::Ends, Met::Becomes),

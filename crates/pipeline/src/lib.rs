@@ -21,7 +21,7 @@ pub mod steps;
 mod tally;
 mod verdict;
 
-pub use chain::{Chain, Ended};
+pub use chain::{Chain, Ended, Load};
 pub use document::{Body, Document, Field, Fields};
 pub use gristmill_filters::Text;
 pub use recipe::Recipe;

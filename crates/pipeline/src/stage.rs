@@ -77,6 +77,19 @@ pub fn cut(steps: &[Arc<StepSpec>]) -> Vec<Stage> {
 }
 
 impl Stage {
+    /// What kind of stage it is, as plans and metrics name it.
+    #[must_use]
+    pub fn kind(&self) -> &'static str {
+        match self {
+            Self::Map(_) => "map",
+            Self::Aggregate => "aggregate",
+            Self::Bucket { .. } => "bucket",
+            Self::Attach { .. } => "attach",
+            Self::Compare { .. } => "compare",
+            Self::Components { .. } => "components",
+        }
+    }
+
     /// What the stage does, in a word or three, for people.
     #[must_use]
     pub fn title(&self, steps: &[Arc<StepSpec>]) -> String {

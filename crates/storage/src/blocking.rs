@@ -13,6 +13,7 @@ use futures::StreamExt;
 use tokio::runtime::Handle;
 use tokio::sync::{mpsc, oneshot};
 use tokio::task::JoinHandle;
+use tracing::Instrument as _;
 
 use crate::error::{ReadError, StoreError};
 use crate::store::{Meta, Store, Upload};
@@ -42,7 +43,8 @@ impl BlockingReader {
 
     fn begin(handle: &Handle, store: Arc<dyn Store>, key: &str, range: Range<u64>, exact: bool) -> Self {
         let (sender, pieces) = mpsc::channel(IN_FLIGHT);
-        let task = handle.spawn(feed(store, key.to_owned(), range, exact, sender));
+        let feed = feed(store, key.to_owned(), range, exact, sender);
+        let task = handle.spawn(feed.in_current_span());
         Self { pieces, current: Bytes::new(), task }
     }
 }
@@ -135,10 +137,11 @@ impl BlockingWriter {
         let (commit, committed) = oneshot::channel();
         let (done_sender, done) = oneshot::channel();
         let (uri, key) = (store.uri(key), key.to_owned());
-        handle.spawn(async move {
+        let draining = async move {
             let answer = drain(store, &key, pieces, committed).await;
             let _ = done_sender.send(answer);
-        });
+        };
+        handle.spawn(draining.in_current_span());
         Self {
             uri,
             pieces: Some(sender),
@@ -243,9 +246,10 @@ pub fn read_at(
 /// Runs `work` on the runtime and blocks this plain thread until it is done. `None` if the runtime stops first.
 pub fn wait<T: Send + 'static>(handle: &Handle, work: impl Future<Output = T> + Send + 'static) -> Option<T> {
     let (sender, answer) = oneshot::channel();
-    handle.spawn(async move {
+    let work = async move {
         let _ = sender.send(work.await);
-    });
+    };
+    handle.spawn(work.in_current_span());
     answer.blocking_recv().ok()
 }
 

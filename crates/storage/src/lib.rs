@@ -17,6 +17,7 @@ pub mod fault;
 pub mod format;
 pub mod input;
 pub mod meter;
+mod metrics;
 pub mod retry;
 pub mod store;
 pub mod stores;

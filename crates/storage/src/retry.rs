@@ -11,6 +11,7 @@
 
 use std::future::Future;
 use std::ops::Range;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -33,18 +34,38 @@ const SAME_EVENT: Duration = Duration::from_millis(500);
 /// The slowest transfer that is waited for, in bytes a second: it lengthens the time limit of large writes.
 const SLOWEST: u64 = 256 << 10;
 
-/// The tokens that all retries of a process share.
+/// The tokens that all retries of a process share, and the account of those retries.
 #[derive(Debug)]
 pub struct Budget {
     capacity: f64,
     state: Mutex<(f64, Instant)>,
+    failed: AtomicU64,
+    throttled: AtomicU64,
+    waited_us: AtomicU64,
 }
 
 impl Budget {
     /// A full bucket.
     pub fn new(capacity: u32) -> Self {
         let capacity = f64::from(capacity.max(5));
-        Self { capacity, state: Mutex::new((capacity, Instant::now())) }
+        Self {
+            capacity,
+            state: Mutex::new((capacity, Instant::now())),
+            failed: AtomicU64::new(0),
+            throttled: AtomicU64::new(0),
+            waited_us: AtomicU64::new(0),
+        }
+    }
+
+    /// Retries so far, by why: what failed, and what the store was too busy for.
+    pub(crate) fn retries(&self) -> [(&'static str, u64); 2] {
+        let count = |count: &AtomicU64| count.load(Ordering::Relaxed);
+        [("failed", count(&self.failed)), ("throttled", count(&self.throttled))]
+    }
+
+    /// How long requests waited before they were repeated, all together.
+    pub(crate) fn waited(&self) -> Duration {
+        Duration::from_micros(self.waited_us.load(Ordering::Relaxed))
     }
 
     /// Takes the tokens of a retry; says how long to wait for them.
@@ -206,6 +227,10 @@ impl Policy {
             .min(self.settings.cap_ms.max(self.settings.base_ms));
         let jittered = Duration::from_millis((longest as f64 * chance()) as u64);
         let wait = jittered.max(after.unwrap_or_default()) + self.budget.take();
+        let throttled = matches!(error, StoreError::Throttled { .. });
+        let count = if throttled { &self.budget.throttled } else { &self.budget.failed };
+        count.fetch_add(1, Ordering::Relaxed);
+        self.budget.waited_us.fetch_add(wait.as_micros() as u64, Ordering::Relaxed);
         sleep(wait).await;
         Ok(())
     }
@@ -385,6 +410,7 @@ mod tests {
         assert_eq!(faults.calls(Op::Stat), 4);
         assert_eq!(store.get("none", None).await.unwrap_err().kind(), Kind::NotFound);
         assert_eq!(faults.calls(Op::Get), 4);
+        assert_eq!(store.policy.budget.retries(), [("failed", 4), ("throttled", 1)]);
     }
 
     #[tokio::test(start_paused = true)]

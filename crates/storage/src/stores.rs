@@ -126,6 +126,11 @@ impl Stores {
         &self.inner.meter
     }
 
+    /// The account of what was tried again.
+    pub(crate) fn budget(&self) -> &Budget {
+        &self.inner.budget
+    }
+
     /// Puts a store of one's own in place of the one that `uri` would open, for its whole bucket, host or memory: a faulty one
     /// in tests.
     pub fn replace(&self, uri: &Uri, store: Arc<dyn Store>) -> Result<(), StoreError> {

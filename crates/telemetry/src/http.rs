@@ -2,7 +2,7 @@
 //!
 //! | path | answers |
 //! |---|---|
-//! | `/metrics` | the registry, in OpenMetrics text |
+//! | `/metrics` | the registry, in OpenMetrics text for those who accept it, else in Prometheus' older text |
 //! | `/healthz` | 200 as long as the process can answer at all |
 //! | `/readyz` | 200 when it can do its work; else 503 and the reason |
 //!
@@ -11,7 +11,7 @@
 
 use axum::Router;
 use axum::extract::State;
-use axum::http::{StatusCode, header};
+use axum::http::{HeaderMap, StatusCode, header};
 use axum::response::{IntoResponse, Response};
 use axum::routing::get;
 use prometheus_client::registry::Registry;
@@ -65,13 +65,19 @@ impl Endpoint {
     }
 }
 
-async fn metrics(State(shared): State<Arc<Shared>>) -> Response {
-    const TYPE: &str = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+async fn metrics(State(shared): State<Arc<Shared>>, headers: HeaderMap) -> Response {
+    const OPEN: &str = "application/openmetrics-text";
     let mut text = String::new();
-    match prometheus_client::encoding::text::encode(&mut text, &shared.registry) {
-        Ok(()) => ([(header::CONTENT_TYPE, TYPE)], text).into_response(),
-        Err(error) => (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response(),
+    if let Err(error) = prometheus_client::encoding::text::encode(&mut text, &shared.registry) {
+        return (StatusCode::INTERNAL_SERVER_ERROR, format!("{error}\n")).into_response();
     }
+    let accepts = headers.get(header::ACCEPT).and_then(|accept| accept.to_str().ok());
+    if accepts.is_some_and(|accept| accept.contains(OPEN)) {
+        let kind = format!("{OPEN}; version=1.0.0; charset=utf-8");
+        return ([(header::CONTENT_TYPE, kind)], text).into_response();
+    }
+    let kind = "text/plain; version=0.0.4; charset=utf-8";
+    ([(header::CONTENT_TYPE, kind)], crate::classic::from_openmetrics(&text)).into_response()
 }
 
 async fn readyz(State(shared): State<Arc<Shared>>) -> (StatusCode, String) {
@@ -104,8 +110,13 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     async fn ask(address: SocketAddr, path: &str) -> String {
+        ask_for(address, path, "*/*").await
+    }
+
+    async fn ask_for(address: SocketAddr, path: &str, accept: &str) -> String {
         let mut stream = tokio::net::TcpStream::connect(address).await.expect("connects");
-        let request = format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n");
+        let request =
+            format!("GET {path} HTTP/1.1\r\nhost: x\r\naccept: {accept}\r\nconnection: close\r\n\r\n");
         stream.write_all(request.as_bytes()).await.expect("asks");
         let mut answer = String::new();
         stream.read_to_string(&mut answer).await.expect("answers");
@@ -138,13 +149,13 @@ mod tests {
         check("/readyz", &["HTTP/1.1 503", "redis does not serve"]).await;
         check("/readyz", &["HTTP/1.1 503"]).await;
         check("/other", &["HTTP/1.1 404"]).await;
-        let numbers = [
-            "application/openmetrics-text",
-            "process_start_time_seconds ",
-            "gristmill_build_info{role=\"worker\",version=\"1.2.3\"} 1",
-            "# EOF",
-        ];
-        check("/metrics", &numbers).await;
+        let build = "gristmill_build_info{role=\"worker\",version=\"1.2.3\"} 1";
+        check("/metrics", &["text/plain; version=0.0.4", "process_start_time_seconds ", build]).await;
+        let open =
+            ask_for(address, "/metrics", "application/openmetrics-text;version=1.0.0,text/plain;q=0.5").await;
+        for part in ["application/openmetrics-text; version=1.0.0", build, "# UNIT ", "# EOF"] {
+            assert!(open.contains(part), "{open}");
+        }
         assert_eq!(asked.load(Ordering::Relaxed), 1, "an answer counts for a second");
     }
 

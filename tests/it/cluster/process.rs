@@ -21,6 +21,8 @@ pub(crate) struct Setup {
     pub(crate) environment: Vec<(&'static str, String)>,
     pub(crate) coordinator_args: Vec<String>,
     pub(crate) worker_args: Vec<String>,
+    /// Every process serves its metrics.
+    pub(crate) metrics: bool,
 }
 
 impl Default for Setup {
@@ -35,6 +37,7 @@ impl Default for Setup {
             environment: Vec::new(),
             coordinator_args: Vec::new(),
             worker_args: Vec::new(),
+            metrics: false,
         }
     }
 }
@@ -44,6 +47,8 @@ pub(crate) struct Cluster {
     pub(crate) redis: Server,
     pub(crate) coordinators: Vec<Process>,
     pub(crate) workers: Vec<Process>,
+    /// A further worker, which is not running.
+    spare: Process,
     folder: PathBuf,
 }
 
@@ -56,6 +61,8 @@ pub(crate) struct Process {
     child: Option<Child>,
     /// Of a coordinator.
     pub(crate) port: u16,
+    /// Of its metrics, where it serves them.
+    metrics: Option<u16>,
 }
 
 impl Cluster {
@@ -67,13 +74,20 @@ impl Cluster {
             ["--workspace", &workspace, "--redis", &redis.url(), "--lease", setup.lease]
                 .map(str::to_owned)
                 .into();
-        let process = |name: String, args: Vec<String>, port| Process {
-            args,
-            environment: setup.environment.clone(),
-            folder: folder.to_owned(),
-            log: folder.join(format!("{name}.log")),
-            child: None,
-            port,
+        let process = |name: String, mut args: Vec<String>, port| {
+            let metrics = setup.metrics.then(free_port);
+            if let Some(port) = metrics {
+                args.extend(["--metrics".to_owned(), format!("127.0.0.1:{port}")]);
+            }
+            Process {
+                args,
+                environment: setup.environment.clone(),
+                folder: folder.to_owned(),
+                log: folder.join(format!("{name}.log")),
+                child: None,
+                port,
+                metrics,
+            }
         };
         let coordinators = (0..setup.coordinators).map(|n| {
             let port = free_port();
@@ -88,16 +102,17 @@ impl Cluster {
             process(format!("coordinator-{n}"), args, port)
         });
         let coordinators = coordinators.collect();
-        let workers = (0..setup.workers).map(|n| {
+        let worker = |n: usize| {
             let mut args = vec!["worker".to_owned()];
             args.extend(shared.clone());
             args.extend(["--max-attempts".to_owned(), "50".to_owned()]);
             args.extend(["--lanes".to_owned(), setup.lanes.to_string()]);
             args.extend(setup.worker_args.clone());
             process(format!("worker-{n}"), args, 0)
-        });
-        let workers = workers.collect();
-        let mut cluster = Self { redis, coordinators, workers, folder: folder.to_owned() };
+        };
+        let workers = (0..setup.workers).map(worker).collect();
+        let spare = worker(setup.workers);
+        let mut cluster = Self { redis, coordinators, workers, spare, folder: folder.to_owned() };
         for process in cluster.coordinators.iter_mut().chain(&mut cluster.workers) {
             process.up();
         }
@@ -155,6 +170,19 @@ impl Cluster {
             }
             std::thread::sleep(Duration::from_millis(100));
         }
+    }
+
+    /// Starts a further worker; once.
+    pub(crate) fn add_worker(&mut self) {
+        self.spare.up();
+    }
+
+    /// Role and port of all who serve metrics.
+    pub(crate) fn metrics(&self) -> Vec<(&'static str, u16)> {
+        let of = |role, processes: &[Process]| {
+            processes.iter().filter_map(move |process| Some((role, process.metrics?))).collect::<Vec<_>>()
+        };
+        [of("coordinator", &self.coordinators), of("worker", &self.workers)].concat()
     }
 
     /// The end of every process's log, for messages.

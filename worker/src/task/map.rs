@@ -3,12 +3,14 @@
 //! Between two records nothing is in hand: there the attempt looks whether it shall stop, and long ones take checkpoints
 //! ([`log`]). What is known to be poison is counted and passed over without being touched.
 
+mod counted;
 mod log;
 mod observations;
 mod sink;
 
 pub(crate) use log::add_poison;
 
+use self::counted::Counted;
 use self::log::Log;
 use self::observations::Observations;
 use self::sink::Sink;
@@ -36,7 +38,8 @@ pub(super) fn run(attempt: &Attempt, stage: &MapStage) -> Result<TaskRecord, Tas
         None => Input::Slices(&attempt.inputs),
         Some(before) => Input::Documents(Shard::open(attempt, before)?),
     };
-    let long = log::is_long(input.bytes(), attempt.checkpoint_every);
+    let read_bytes = input.bytes();
+    let long = log::is_long(read_bytes, attempt.checkpoint_every);
     let mut last = log::last(attempt, input.beginning(), long)?;
     let mut sink = Sink::new(attempt, stage)?;
     let mut observations = Observations::new(attempt, stage);
@@ -59,12 +62,14 @@ pub(super) fn run(attempt: &Attempt, stage: &MapStage) -> Result<TaskRecord, Tas
         problems: last.problems.clone(),
         poison: last.poison.clone(),
         log: if long { Some(Log::new(attempt, last.clone())?) } else { None },
+        counted: Counted::new(&last.tally),
     };
     match input {
         Input::Slices(slices) => pass.read_slices(slices, last.rest)?,
         Input::Documents(shard) => pass.read_documents(&shard, stage, last.rest)?,
     }
     pass.flush()?;
+    pass.counted.add(&attempt.metrics, &mut pass.chain, &pass.tally);
     attempt.hand.empty(pass.tally.seen, pass.tally.kept);
     let mut files = pass.sink.finish(attempt)?;
     pass.observations.finish(attempt, &mut files)?;
@@ -76,7 +81,8 @@ pub(super) fn run(attempt: &Attempt, stage: &MapStage) -> Result<TaskRecord, Tas
         replayed,
         "read to the end"
     );
-    Ok(TaskRecord { tally: pass.tally, files, problems: pass.problems, ..attempt.record() })
+    let (tally, problems) = (pass.tally, pass.problems);
+    Ok(TaskRecord { tally, files, read_bytes, problems, ..attempt.record() })
 }
 
 /// What a task reads.
@@ -127,11 +133,15 @@ struct Pass<'a> {
     problems: Vec<Problem>,
     poison: Vec<Poison>,
     log: Option<Log>,
+    counted: Counted,
 }
 
 impl Pass<'_> {
     /// Called where nothing is in hand and all before `rest` is done.
     fn between(&mut self, rest: Place) -> Result<(), TaskError> {
+        if self.counted.is_due() {
+            self.counted.add(&self.attempt.metrics, &mut self.chain, &self.tally);
+        }
         let due = self.log.as_ref().is_some_and(|log| match self.attempt.hand.order() {
             Order::GoOn => log.is_due(self.attempt),
             Order::Stop => log.is_worth_saving(),
