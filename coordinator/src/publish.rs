@@ -10,8 +10,8 @@ use crate::driver::{Driver, job_tally};
 use futures::StreamExt;
 use futures::stream;
 use gristmill_job::{
-    Aggregate, Documents, FileEntry, FileRole, JobError, Joined, Manifest, Problem, StageRecord, StepPassage,
-    VERSION, pages, without_output_path,
+    Aggregate, Documents, FileEntry, FileRole, Filtered, JobError, Joined, Manifest, Problem, StageRecord,
+    StepPassage, VERSION, pages, without_output_path,
 };
 use gristmill_pipeline::recipe::Layout;
 use gristmill_pipeline::stage::Stage;
@@ -102,6 +102,7 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
     });
     let aggregates = aggregates(driver).await?;
     let joined = joined(driver).await?;
+    let filtered = filtered(driver).await?;
     if driver.plan.layout() == Layout::Dclm {
         dclm::write_global_stats(driver, &place, &stages, &aggregates).await?;
     }
@@ -114,6 +115,7 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
         documents: Documents::from(tally),
         aggregates,
         joined,
+        filtered,
         stages,
         files: files.listed,
         file_lists: files.lists,
@@ -243,6 +245,21 @@ async fn joined(driver: &Driver) -> Result<Vec<Joined>, PublishError> {
             let records = driver.job.must_page(stage, 0).await?;
             all.extend(records.into_iter().filter_map(|record| record.joined.map(|joined| *joined)));
         }
+    }
+    Ok(all)
+}
+
+/// What dedups by Bloom filters came to, in the order of the recipe.
+async fn filtered(driver: &Driver) -> Result<Vec<Filtered>, PublishError> {
+    let mut all = Vec::new();
+    for (stage, planned) in driver.plan.stages.iter().enumerate() {
+        let Stage::Filter { barrier, .. } = planned.stage else { continue };
+        let mut sum = Filtered { step: barrier, ..Filtered::default() };
+        for page in 0..pages(planned.tasks) {
+            let records = driver.job.must_page(stage, page).await?;
+            records.iter().filter_map(|record| record.filtered.as_deref()).for_each(|one| sum.add(one));
+        }
+        all.push(sum);
     }
     Ok(all)
 }

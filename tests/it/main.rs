@@ -1,6 +1,7 @@
 //! The binary and the engine as a user meets them.
 
 mod api;
+mod bff;
 mod client;
 mod cluster;
 mod dclm;
@@ -13,6 +14,7 @@ mod resume;
 mod run;
 mod scale;
 mod sim;
+mod spans;
 mod steps;
 mod storage;
 mod union;

@@ -137,6 +137,8 @@ fn record(task: u64) -> TaskRecord {
         problems: Vec::new(),
         aggregates: Vec::new(),
         joined: None,
+        ngrams: Vec::new(),
+        filtered: None,
     }
 }
 

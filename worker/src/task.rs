@@ -3,10 +3,12 @@
 mod aggregate;
 mod bucket;
 mod components;
+mod filter;
 mod guard;
 mod map;
 mod merge;
 mod signed;
+mod spans;
 mod verify;
 
 pub(crate) use map::add_poison;
@@ -16,13 +18,15 @@ use crate::files::{self, HashedOut};
 use crate::hand::{Hand, Order};
 use crate::{OpenJob, TaskError};
 use gristmill_dedup::Error;
+use gristmill_dedup::droplist::{self, DropList};
 use gristmill_dedup::keyfile::Summary;
 use gristmill_job::{FileRole, Place, Poison, Slice, TaskRecord, pages, tasks_of_page};
 use gristmill_pipeline::Chain;
 use gristmill_pipeline::stage::{MapStage, Stage};
-use gristmill_pipeline::step::{Barrier, Built, Context, Programs};
+use gristmill_pipeline::step::{Barrier, Bloom, Built, Context, Programs, Spans};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,6 +75,11 @@ pub(crate) fn run(attempt: &Attempt) -> Result<TaskRecord, TaskError> {
         Stage::Attach { .. } => verify::attach(attempt, planned.tasks),
         Stage::Compare { barrier } => verify::compare(attempt, *barrier, planned.tasks),
         Stage::Components { barrier } => components::run(attempt, *barrier),
+        Stage::Anchors { .. } => spans::anchors(attempt, planned.tasks),
+        Stage::Windows { barrier } => spans::windows(attempt, *barrier),
+        Stage::Repeats { barrier } => spans::repeats(attempt, *barrier, planned.tasks),
+        Stage::List { .. } => spans::list(attempt),
+        Stage::Filter { barrier, .. } => filter::run(attempt, *barrier),
     }
 }
 
@@ -96,15 +105,49 @@ impl Attempt {
         Ok(Chain::with_programs(specs, resources, seed, programs)?)
     }
 
-    /// The barrier at a place of the recipe.
-    fn barrier(&self, place: usize) -> Result<Barrier, TaskError> {
+    /// The step at a place of the recipe.
+    fn built(&self, place: usize) -> Result<Built, TaskError> {
         let spec = self.open.recipe.steps.get(place);
         let spec = spec.ok_or_else(|| TaskError::fatal("the recipe has no such step"))?;
         let seed = self.open.recipe.head.seed;
-        match spec.parsed.build(&Context { resources: &self.open.resources, seed })? {
+        Ok(spec.parsed.build(&Context { resources: &self.open.resources, seed })?)
+    }
+
+    /// The barrier at a place of the recipe.
+    fn barrier(&self, place: usize) -> Result<Barrier, TaskError> {
+        match self.built(place)? {
             Built::Barrier(barrier) => Ok(barrier),
-            _ => Err(TaskError::fatal(format!("{} is no barrier", spec.def.name))),
+            _ => Err(TaskError::fatal(format!("step {place} joins no documents"))),
         }
+    }
+
+    /// The dedup by filters at a place of the recipe.
+    fn bloom(&self, place: usize) -> Result<Bloom, TaskError> {
+        match self.built(place)? {
+            Built::Bloom(bloom) => Ok(bloom),
+            _ => Err(TaskError::fatal(format!("step {place} has no filter"))),
+        }
+    }
+
+    /// The dedup of spans at a place of the recipe.
+    fn spans(&self, place: usize) -> Result<Spans, TaskError> {
+        match self.built(place)? {
+            Built::Spans(spans) => Ok(spans),
+            _ => Err(TaskError::fatal(format!("step {place} finds no spans"))),
+        }
+    }
+
+    /// The part of a drop list that concerns this task's documents. The stage just before this one made it.
+    fn drop_list(&self) -> Result<DropList<Box<dyn Read + Send>>, TaskError> {
+        let (shard, shards) = (self.shard()?, self.shards()?);
+        // One file over all shards.
+        let record = self.earlier(self.stage - 1, 0)?;
+        let file = record.files.get(&FileRole::Drops).and_then(|files| files.first());
+        let file = file.ok_or_else(|| TaskError::fatal("the dedup before left no drop list"))?;
+        let tail = file.bytes.saturating_sub(droplist::tail_bytes(shards))..file.bytes;
+        let index = droplist::Index::parse(&file.path, &self.read_at(file, tail)?)?;
+        let (offset, length) = index.byte_range(shard)?;
+        Ok(index.list(shard, self.read_range(file, offset..offset + length))?)
     }
 
     /// The stage whose map pass signed for the barrier of the stage `before`.
@@ -135,6 +178,8 @@ impl Attempt {
             problems: Vec::new(),
             aggregates: Vec::new(),
             joined: None,
+            ngrams: Vec::new(),
+            filtered: None,
         }
     }
 

@@ -19,7 +19,7 @@ pub mod resolve;
 mod workspace;
 
 pub use attempts::{AttemptFailure, FailedTask};
-pub use checkpoint::{Checkpoint, Place, Poison};
+pub use checkpoint::{Checkpoint, FilterState, Place, Poison};
 pub use inputs::INPUTS_PAGE;
 pub use layout::{Job, JobError};
 pub use lifecycle::{JobEvent, JobState};
@@ -29,8 +29,8 @@ pub use plan::{
     Plan, PlanError, PlannedResource, PlannedStage, Slice, VERSION, job_id, plan, without_output_path,
 };
 pub use record::{
-    Aggregate, Documents, FileEntry, FileRole, HeldSource, Joined, Manifest, PROBLEMS_PER_TASK, Problem,
-    StageRecord, StepPassage, TaskRecord,
+    Aggregate, Documents, FileEntry, FileRole, Filtered, HeldSource, Joined, Manifest, PROBLEMS_PER_TASK,
+    Problem, StageRecord, StepPassage, TaskRecord,
 };
 pub use request::{JobRequest, Urgency};
 pub use workspace::Workspace;

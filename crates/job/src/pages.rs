@@ -119,6 +119,8 @@ mod tests {
             problems: Vec::new(),
             aggregates: Vec::new(),
             joined: None,
+            ngrams: Vec::new(),
+            filtered: None,
         }
     }
 

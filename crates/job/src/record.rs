@@ -30,6 +30,37 @@ pub struct TaskRecord {
     /// What a dedup of near duplicates came to, of the task that joined them.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub joined: Option<Box<Joined>>,
+    /// N-grams of the documents of each group, of a task that signed for a dedup by filters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ngrams: Vec<u64>,
+    /// What a filter came to, of the task that filled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filtered: Option<Box<Filtered>>,
+}
+
+/// What the Bloom filters of a dedup came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filtered {
+    /// The step's place in the recipe, from 0.
+    pub step: usize,
+    /// Filters that these are the sums of.
+    pub filters: u64,
+    /// N-grams looked for.
+    pub ngrams: u64,
+    /// Those that were there.
+    pub contained: u64,
+    /// Memory of the largest filter.
+    pub filter_bytes: u64,
+}
+
+impl Filtered {
+    /// Takes in what another filter of the same dedup came to.
+    pub fn add(&mut self, other: &Self) {
+        self.filters += other.filters;
+        self.ngrams += other.ngrams;
+        self.contained += other.contained;
+        self.filter_bytes = self.filter_bytes.max(other.filter_bytes);
+    }
 }
 
 /// What near duplicates came to.
@@ -102,6 +133,10 @@ pub enum FileRole {
     Edges,
     /// Documents to drop, shard by shard.
     Drops,
+    /// The n-grams of those documents, group by group.
+    Grams,
+    /// What a filter says of the documents of its group, shard by shard.
+    Found,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -159,6 +194,9 @@ pub struct Manifest {
     /// What dedups of near duplicates joined, and what they held back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joined: Vec<Joined>,
+    /// What dedups by Bloom filters came to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filtered: Vec<Filtered>,
     /// The data files, while they are few.
     pub files: Vec<FileEntry>,
     /// The files that list the data files, one [`FileEntry`] a line, when they are many.

@@ -1,7 +1,7 @@
 //! Cutting a recipe into stages: maps are fused, barriers cut.
 
 use crate::recipe::StepSpec;
-use crate::step::Kind;
+use crate::step::{Kind, Way};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::Arc;
@@ -22,6 +22,16 @@ pub enum Stage {
     Compare { barrier: usize },
     /// Joins what is left of the pairs and lists what goes, shard by shard.
     Components { barrier: usize },
+    /// Holds one group of documents against a Bloom filter, in their order, and says of each what goes.
+    Filter { barrier: usize, groups: u32 },
+    /// Finds, in one range of keys, the anchors of documents that occur more than once.
+    Anchors { barrier: usize },
+    /// Looks for the windows around those in the documents of one task.
+    Windows { barrier: usize },
+    /// Finds, in one range of keys, the windows that occurred before.
+    Repeats { barrier: usize },
+    /// Lists what the stage before found, shard by shard.
+    List { barrier: usize },
 }
 
 /// A pass over the documents: drops what the barrier before found, runs maps, and either signs for the barrier
@@ -53,12 +63,25 @@ pub fn cut(steps: &[Arc<StepSpec>]) -> Vec<Stage> {
     for (index, spec) in steps.iter().enumerate() {
         if spec.is_barrier() {
             pass(&mut stages, after, start..index, Some(index));
-            stages.push(Stage::Bucket { barrier: index });
-            if spec.parsed.verifies() {
-                stages.push(Stage::Attach { barrier: index });
-                stages.push(Stage::Compare { barrier: index });
+            match spec.parsed.way() {
+                Way::Join => {
+                    stages.extend([Stage::Bucket { barrier: index }, Stage::Components { barrier: index }])
+                }
+                Way::VerifyAndJoin => stages.extend([
+                    Stage::Bucket { barrier: index },
+                    Stage::Attach { barrier: index },
+                    Stage::Compare { barrier: index },
+                    Stage::Components { barrier: index },
+                ]),
+                Way::Spans => stages.extend([
+                    Stage::Anchors { barrier: index },
+                    Stage::List { barrier: index },
+                    Stage::Windows { barrier: index },
+                    Stage::Repeats { barrier: index },
+                    Stage::List { barrier: index },
+                ]),
+                Way::Filter { groups } => stages.push(Stage::Filter { barrier: index, groups }),
             }
-            stages.push(Stage::Components { barrier: index });
             after = Some(index);
             start = index + 1;
         }
@@ -82,6 +105,11 @@ impl Stage {
             Self::Attach { barrier } => format!("{} pairs", name(*barrier)),
             Self::Compare { barrier } => format!("{} verification", name(*barrier)),
             Self::Components { barrier } => format!("{} components", name(*barrier)),
+            Self::Anchors { barrier } => format!("{} anchors", name(*barrier)),
+            Self::Windows { barrier } => format!("{} windows", name(*barrier)),
+            Self::Repeats { barrier } => format!("{} repeats", name(*barrier)),
+            Self::List { barrier } => format!("{} lists", name(*barrier)),
+            Self::Filter { barrier, .. } => format!("{} filters", name(*barrier)),
         }
     }
 }

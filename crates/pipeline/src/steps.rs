@@ -93,6 +93,8 @@ steps! {
     paragraph_dedup::ParagraphDedup,
     line_dedup::LineDedup,
     minhash_dedup::MinhashDedup,
+    bff_dedup::BffDedup,
+    substring_dedup::SubstringDedup,
 }
 
 mod fault_injection;

@@ -3,12 +3,15 @@
 //! Between two records nothing is in hand: there the attempt looks whether it shall stop, and long ones take checkpoints
 //! ([`log`]). What is known to be poison is counted and passed over without being touched.
 
+mod drops;
+mod grams;
 mod log;
 mod observations;
 mod sink;
 
 pub(crate) use log::add_poison;
 
+use self::drops::Drops;
 use self::log::Log;
 use self::observations::Observations;
 use self::sink::Sink;
@@ -17,14 +20,10 @@ use crate::TaskError;
 use crate::frames::FrameReader;
 use crate::hand::Order;
 use crate::reading::{self, Reading};
-use gristmill_dedup::droplist::{self, DropList};
 use gristmill_job::{FileEntry, FileRole, PROBLEMS_PER_TASK, Place, Poison, Problem, Slice, TaskRecord};
 use gristmill_pipeline::stage::MapStage;
-use gristmill_pipeline::step::Signer;
-use gristmill_pipeline::{Barrier, Chain, Document, Tally, Verdict};
+use gristmill_pipeline::{Chain, Document, Tally, Verdict};
 use gristmill_storage::{At, Item, Limits, Open, Records, StoreSource, Uri, open};
-use std::io::Read;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// The reason of documents that no attempt survives, and of files whose reading none does.
@@ -65,8 +64,9 @@ pub(super) fn run(attempt: &Attempt, stage: &MapStage) -> Result<TaskRecord, Tas
     }
     pass.flush()?;
     attempt.hand.empty(pass.tally.seen, pass.tally.kept);
-    let mut files = pass.sink.finish(attempt)?;
-    pass.observations.finish(attempt, &mut files)?;
+    let mut record = attempt.record();
+    pass.sink.finish(attempt, &mut record)?;
+    pass.observations.finish(attempt, &mut record.files)?;
     tracing::info!(
         stage = attempt.stage,
         task = attempt.task,
@@ -75,7 +75,7 @@ pub(super) fn run(attempt: &Attempt, stage: &MapStage) -> Result<TaskRecord, Tas
         replayed,
         "read to the end"
     );
-    Ok(TaskRecord { tally: pass.tally, files, problems: pass.problems, ..attempt.record() })
+    Ok(TaskRecord { tally: pass.tally, problems: pass.problems, ..record })
 }
 
 /// What a task reads.
@@ -366,51 +366,8 @@ impl Pass<'_> {
                 let stage = self.attempt.open.plan.documents_from(self.attempt.stage).unwrap_or_default();
                 (format!("stage {stage}, task {}", self.attempt.task), u64::from(number))
             }
+            Place::Signed { task, number } => (format!("task {task}"), number),
         };
         self.problems.push(Problem { source, offset, id: id.to_owned(), reason, detail });
-    }
-}
-
-/// The part of a dedup's drop list that concerns this task's documents.
-struct Drops {
-    list: DropList<Box<dyn Read + Send>>,
-    step: &'static str,
-    index: usize,
-    barrier: Barrier,
-}
-
-impl Drops {
-    fn open(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
-        let shard = attempt.shard()?;
-        let tasks = attempt.open.plan.stages.get(attempt.stage).map_or(0, |s| s.tasks);
-        let shards = u32::try_from(tasks).map_err(|_| TaskError::fatal("more than 2^32 tasks"))?;
-        // The stage just before this one made the list: one file over all shards.
-        let record = attempt.earlier(attempt.stage - 1, 0)?;
-        let file = record.files.get(&FileRole::Drops).and_then(|files| files.first());
-        let file = file.ok_or_else(|| TaskError::fatal("the dedup before left no drop list"))?;
-        let tail = file.bytes.saturating_sub(droplist::tail_bytes(shards))..file.bytes;
-        let index = droplist::Index::parse(&file.path, &attempt.read_at(file, tail)?)?;
-        let (offset, length) = index.byte_range(shard)?;
-        let list = index.list(shard, attempt.read_range(file, offset..offset + length))?;
-        let step = attempt.open.recipe.steps.get(barrier).map_or("", |spec| spec.def.name);
-        Ok(Self { list, step, index: barrier, barrier: attempt.barrier(barrier)? })
-    }
-
-    /// Takes the units that go out of a document, and says how many.
-    fn apply(&mut self, doc: &mut Document, units: Range<u32>) -> Result<(Verdict, u64), TaskError> {
-        let mut gone = Vec::new();
-        for unit in units.clone() {
-            if self.list.dropped(unit)?.is_some() {
-                gone.push(unit - units.start);
-            }
-        }
-        if gone.is_empty() {
-            return Ok((Verdict::Keep, 0));
-        }
-        let verdict = match &mut self.barrier.signer {
-            Signer::Exact(exact) => exact.remove(doc, &|place| gone.binary_search(&place).is_ok()),
-            Signer::Fuzzy(_) => Verdict::dropped(self.barrier.reason),
-        };
-        Ok((verdict, gone.len() as u64))
     }
 }

@@ -1,19 +1,20 @@
 //! Where kept documents go: into the dataset, or to the next pass.
 
+use super::grams::Grams;
 use crate::TaskError;
 use crate::files::{self, Out};
 use crate::frames::FrameWriter;
 use crate::ranks::RankWriter;
 use crate::task::{Attempt, SORT_MEMORY};
 use gristmill_dedup::sort::{Noted, Plain};
+use gristmill_dedup::substring::Finder;
 use gristmill_dedup::{keyfile, sets};
-use gristmill_job::{FileEntry, FileRole};
+use gristmill_job::{FileEntry, FileRole, TaskRecord};
 use gristmill_pipeline::Document;
 use gristmill_pipeline::recipe::{Layout, OutputFormat};
 use gristmill_pipeline::stage::MapStage;
-use gristmill_pipeline::step::{Exact, Fuzzy, FuzzySigner, Signer};
+use gristmill_pipeline::step::{Built, Exact, Fuzzy, FuzzySigner, Signer};
 use gristmill_storage::{Carry, Compression, Encoding, HashingWriter, Push, Writer};
-use std::collections::BTreeMap;
 use std::fs::File;
 use std::io;
 
@@ -38,10 +39,11 @@ impl Sink {
         }
     }
 
-    pub(super) fn finish(self, attempt: &Attempt) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
+    /// Puts the files into the task's record.
+    pub(super) fn finish(self, attempt: &Attempt, record: &mut TaskRecord) -> Result<(), TaskError> {
         match self {
-            Self::Data(files) => files.finish(attempt),
-            Self::Next(next) => next.finish(attempt),
+            Self::Data(files) => files.finish(attempt, record),
+            Self::Next(next) => next.finish(attempt, record),
         }
     }
 }
@@ -131,12 +133,13 @@ impl DataFiles {
         Ok(())
     }
 
-    fn finish(mut self, attempt: &Attempt) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
+    fn finish(mut self, attempt: &Attempt, record: &mut TaskRecord) -> Result<(), TaskError> {
         if self.even_empty && self.files.is_empty() {
             self.writer(attempt)?;
         }
         self.close()?;
-        Ok(BTreeMap::from([(FileRole::Data, self.files)]))
+        record.files.insert(FileRole::Data, self.files);
+        Ok(())
     }
 }
 
@@ -170,6 +173,11 @@ enum Signatures {
         /// Where sources are guarded.
         sources: Option<Sources>,
     },
+    Bloom(Grams),
+    Spans {
+        finder: Finder,
+        keys: keyfile::Writer<u64, Plain, File, Scratch>,
+    },
 }
 
 struct Sets {
@@ -182,12 +190,21 @@ struct Sources {
     writer: RankWriter<HashingWriter<Out>>,
 }
 
-impl NextPass {
-    fn new(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
+impl Signatures {
+    fn of(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
+        let signer = match attempt.built(barrier)? {
+            Built::Barrier(barrier) => barrier.signer,
+            Built::Bloom(bloom) => return Ok(Self::Bloom(Grams::new(attempt, bloom)?)),
+            Built::Spans(spans) => {
+                let keys = keyfile::Writer::new(SORT_MEMORY, Box::new(attempt.scratch()) as Scratch);
+                return Ok(Self::Spans { finder: spans.finder()?, keys });
+            }
+            _ => return Err(TaskError::fatal("what stands behind the pass is no dedup")),
+        };
         let scratch: Scratch = Box::new(attempt.scratch());
-        let signer = match attempt.barrier(barrier)?.signer {
+        match signer {
             Signer::Exact(units) => {
-                Signatures::Exact { units, keys: keyfile::Writer::new(SORT_MEMORY, scratch) }
+                Ok(Self::Exact { units, keys: keyfile::Writer::new(SORT_MEMORY, scratch) })
             }
             Signer::Fuzzy(Fuzzy { signer, verify, guard }) => {
                 let path = attempt.path("ranks.zst");
@@ -204,7 +221,7 @@ impl NextPass {
                     let path = attempt.path("sets");
                     Sets { writer: sets::Writer::new(attempt.create_hashed(&path)), path }
                 });
-                Signatures::Fuzzy {
+                Ok(Self::Fuzzy {
                     signer,
                     keys,
                     signed: Vec::new(),
@@ -213,9 +230,15 @@ impl NextPass {
                     rank: Vec::new(),
                     sets,
                     sources,
-                }
+                })
             }
-        };
+        }
+    }
+}
+
+impl NextPass {
+    fn new(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
+        let signer = Signatures::of(attempt, barrier)?;
         let path = attempt.path("documents.zst");
         let frames = FrameWriter::new(attempt.create_hashed(&path))?;
         Ok(Self { path, frames, units: 0, signer })
@@ -254,6 +277,25 @@ impl NextPass {
                 }
                 next = first.checked_add(1);
             }
+            Signatures::Spans { finder, keys } => {
+                let text = doc.text.as_ref().map_or("", |text| text.as_str());
+                let mut failed = None;
+                let units = finder.anchors(text, |place, key| {
+                    // What has no number any more fails below.
+                    let unit = u32::try_from(place).ok().and_then(|place| first.checked_add(place));
+                    if let Some(unit) = unit
+                        && let Err(error) = keys.push(key, unit, &[])
+                    {
+                        failed.get_or_insert(error);
+                    }
+                });
+                failed.map_or(Ok(()), Err)?;
+                next = u32::try_from(units).ok().and_then(|units| first.checked_add(units));
+            }
+            Signatures::Bloom(grams) => {
+                grams.write(doc, first)?;
+                next = first.checked_add(1);
+            }
         }
         self.units = next.ok_or_else(|| {
             TaskError::fatal(
@@ -263,14 +305,15 @@ impl NextPass {
         Ok(self.frames.write(doc, self.units - first)?)
     }
 
-    fn finish(self, attempt: &Attempt) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
-        let mut written = BTreeMap::new();
+    fn finish(self, attempt: &Attempt, record: &mut TaskRecord) -> Result<(), TaskError> {
+        let written = &mut record.files;
         let (documents, out) = self.frames.finish()?;
         written.insert(FileRole::Documents, vec![files::finish(out, self.path, documents)?]);
         let path = attempt.path("keys");
         let mut out = attempt.create_hashed(&path);
         let summary = match self.signer {
             Signatures::Exact { keys, .. } => keys.finish(&mut out)?,
+            Signatures::Spans { keys, .. } => keys.finish(&mut out)?,
             Signatures::Fuzzy { keys, path, ranks, sets, sources, .. } => {
                 let (count, ranks) = ranks.finish()?;
                 written.insert(FileRole::Ranks, vec![files::finish(ranks, path, count)?]);
@@ -284,8 +327,9 @@ impl NextPass {
                 }
                 keys.finish(&mut out)?
             }
+            Signatures::Bloom(grams) => return grams.finish(attempt, record),
         };
         written.insert(FileRole::Keys, vec![files::finish(out, path, summary.entries)?]);
-        Ok(written)
+        Ok(())
     }
 }
