@@ -9,7 +9,7 @@ use std::hint::black_box;
 use std::io::{Cursor, Read};
 use std::time::Instant;
 
-use gristmill_dedup::bff::{self, Deduper};
+use gristmill_dedup::bff::{self, Deduper, Grams};
 use gristmill_dedup::bloom::{Filter, Size};
 use gristmill_dedup::exact::{self, Normalizer};
 use gristmill_dedup::keyfile::{FOOTER_BYTES, Footer, Writer};
@@ -18,7 +18,7 @@ use gristmill_dedup::sets::{Measure, Set};
 use gristmill_dedup::shingle::{Shingler, Unit};
 use gristmill_dedup::sort::Plain;
 use gristmill_dedup::stream::{Merge, Rows, Stream};
-use gristmill_dedup::substring::Finder;
+use gristmill_dedup::substring::{self, Finder};
 use gristmill_dedup::{bucket, components};
 
 fn main() {
@@ -50,28 +50,27 @@ fn main() {
             black_box(exact::key(text, normalizer, 1));
         });
     }
-    let mut deduper = Deduper::new(bff::Params::default()).expect("possible");
-    let mut ngrams = 0;
-    text_speed("bff, count n-grams", &texts, |text| ngrams += deduper.ngrams(text));
+    let mut grams = Grams::new(bff::Params::default(), 1).expect("possible");
+    let mut coded = Vec::new();
+    text_speed("bff, hash n-grams", &texts, |text| {
+        coded.clear();
+        black_box(grams.encode(0, text, &mut coded));
+    });
     // The first pass is the one that counts: later ones only find duplicates.
     let mut filter = Filter::new(Size::for_items(80_000_000, 0.01).expect("possible"), 1);
     let start = Instant::now();
+    let mut deduper = Deduper::new(bff::Params::default(), true).expect("possible");
     for text in &texts {
-        black_box(deduper.document(text, &mut filter, true));
+        black_box(deduper.document(text, &mut grams, &mut filter));
     }
     print_texts("bff old-both, filter for 80 M n-grams", &texts, start.elapsed().as_secs_f64());
     shingle_sets(&texts);
-    let mut finder = Finder::new(50, 1).expect("possible");
-    let mut out = Vec::new();
-    text_speed("substring keys, 50 tokens", &texts, |text| {
-        finder.keys(text, &mut out);
-        black_box(&out);
+    let mut finder = Finder::new(50, substring::Unit::Tokens, 1).expect("possible");
+    text_speed("substring anchors, 50 tokens", &texts, |text| {
+        black_box(finder.anchors(text, |place, key| _ = black_box((place, key))));
     });
-    let mut spans = Vec::new();
-    text_speed("substring, a text with itself", &texts, |text| {
-        spans.clear();
-        finder.shared(text, text, &mut spans);
-        black_box(&spans);
+    text_speed("substring windows, all of them", &texts, |text| {
+        finder.windows(text, |_| true, |place, key| _ = black_box((place, key)));
     });
     key_files();
     graphs();

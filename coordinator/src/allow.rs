@@ -2,8 +2,8 @@
 //!
 //! A service runs recipes of people who may not read its operator's disk or reach into its network. So a location is
 //! opened only if it lies below a prefix that the operator named (`--allow`): input patterns before anything is listed,
-//! each listed file before it is looked at (a list may name anything, a link may lead anywhere), the output, and models
-//! that are no bare names.
+//! each listed file before it is looked at (a list may name anything, a link may lead anywhere), the output, filters, and
+//! models that are no bare names.
 //!
 //! Locations are compared as what they mean, not as they are spelled (`settle`). What cannot be told for certain is
 //! refused. A link that somebody with rights on the coordinator's disk changes between the look and the read is not seen.
@@ -36,6 +36,8 @@ pub enum Use {
     Listed,
     Output,
     Model,
+    /// Bloom filters of other jobs, or for them.
+    Filter,
     /// A program for the workers to run.
     Program,
 }
@@ -47,6 +49,7 @@ impl std::fmt::Display for Use {
             Self::Listed => "listed input",
             Self::Output => "output",
             Self::Model => "model",
+            Self::Filter => "filter",
             Self::Program => "program",
         })
     }
@@ -116,6 +119,9 @@ impl Allow {
         }
         if let Some(output) = &recipe.head.output.path {
             self.check(Use::Output, output)?;
+        }
+        for filter in recipe.steps.iter().flat_map(|spec| spec.parsed.filters()) {
+            self.check(Use::Filter, filter)?;
         }
         if self.0.as_ref().is_some_and(|rules| !rules.external)
             && let Some(step) = recipe.steps.iter().find(|spec| spec.def.name == External::NAME)
@@ -200,7 +206,7 @@ impl Rules {
             return Err(denied(OWN));
         }
         let is_kept = |folder: &&str| workspace.join(folder).is_ok_and(|kept| place.is_within(&kept));
-        if what == Use::Output && KEPT.iter().any(is_kept) {
+        if matches!(what, Use::Output | Use::Filter) && KEPT.iter().any(is_kept) {
             return Err(denied(OWN_FOLDERS));
         }
         Ok(())

@@ -199,7 +199,8 @@ mod tests {
     async fn kind(yaml: &str, faults: &Arc<Faults>) -> Result<u64, (PrepareErrorKind, String)> {
         let stores = world(faults).await;
         let resolver = Resolver::new(stores.clone(), "/nowhere".into(), "/nowhere".into());
-        let recipe = Recipe::parse(&format!("name: x\nsteps: []\n{yaml}\n"), &[]).expect(yaml);
+        let steps = if yaml.contains("steps:") { "" } else { "steps: []\n" };
+        let recipe = Recipe::parse(&format!("name: x\n{steps}{yaml}\n"), &[]).expect(yaml);
         let allow = Allow::only(vec!["memory://w".parse::<Uri>().expect("URI")]);
         let prepared =
             prepare(&stores, &resolver, &recipe, &job_id(&recipe, &[]), &allow, &std::env::temp_dir()).await;
@@ -219,6 +220,11 @@ mod tests {
             ("input: memory://w/lists/evil.txt", Denied, "listed input /etc/passwd is not allowed here"),
             ("input: file:///etc/passwd", Denied, "input /etc/passwd is not allowed here"),
             ("input: memory://w/in/a.jsonl\noutput: {path: /tmp}", Denied, "output /tmp is not allowed here"),
+            (
+                "input: memory://w/in/a.jsonl\nsteps: [{bff_dedup: {save: s3://other/f}}]",
+                Denied,
+                "filter s3://other/f is not allowed here",
+            ),
         ] {
             let (kind, error) = kind(yaml, &faults).await.expect_err(yaml);
             assert!(kind == expected && error.contains(part), "{yaml}: {kind:?} {error}");

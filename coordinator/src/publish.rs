@@ -10,8 +10,8 @@ use crate::driver::{Driver, job_tally};
 use futures::StreamExt;
 use futures::stream;
 use gristmill_job::{
-    Aggregate, Documents, FileEntry, FileRole, JobError, Joined, Manifest, Problem, Selected, StageRecord,
-    StepPassage, VERSION, pages, without_output_path,
+    Aggregate, Documents, FileEntry, FileRole, Filtered, JobError, Joined, Manifest, Problem, Selected,
+    StageRecord, StepPassage, VERSION, pages, without_output_path,
 };
 use gristmill_pipeline::recipe::Layout;
 use gristmill_pipeline::stage::Stage;
@@ -103,6 +103,7 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
     let aggregates = aggregates(driver).await?;
     let joined = joined(driver).await?;
     let selected = selected(driver).await?;
+    let filtered = filtered(driver).await?;
     if driver.plan.layout() == Layout::Dclm {
         dclm::write_global_stats(driver, &place, &stages, &aggregates).await?;
     }
@@ -116,6 +117,7 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
         aggregates,
         joined,
         selected,
+        filtered,
         stages,
         files: files.listed,
         file_lists: files.lists,
@@ -257,6 +259,21 @@ async fn selected(driver: &Driver) -> Result<Vec<Selected>, PublishError> {
             let records = driver.job.must_page(stage, 0).await?;
             all.extend(records.into_iter().filter_map(|record| record.selected.map(|selected| *selected)));
         }
+    }
+    Ok(all)
+}
+
+/// What dedups by Bloom filters came to, in the order of the recipe.
+async fn filtered(driver: &Driver) -> Result<Vec<Filtered>, PublishError> {
+    let mut all = Vec::new();
+    for (stage, planned) in driver.plan.stages.iter().enumerate() {
+        let Stage::Filter { barrier, .. } = planned.stage else { continue };
+        let mut sum = Filtered { step: barrier, ..Filtered::default() };
+        for page in 0..pages(planned.tasks) {
+            let records = driver.job.must_page(stage, page).await?;
+            records.iter().filter_map(|record| record.filtered.as_deref()).for_each(|one| sum.add(one));
+        }
+        all.push(sum);
     }
     Ok(all)
 }

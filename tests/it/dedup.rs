@@ -8,7 +8,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
 
 /// The same bytes with one lane and with three, which is also what is published in `one`.
-fn run_both(folder: &Path) {
+pub(crate) fn run_both(folder: &Path) {
     must_run(folder, &["--lanes", "1", "--output", "one", "--overwrite"]);
     must_run(folder, &["--lanes", "3", "--output", "three", "--overwrite"]);
     assert_eq!(published(&folder.join("one")), published(&folder.join("three")));

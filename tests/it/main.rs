@@ -1,6 +1,7 @@
 //! The binary and the engine as a user meets them.
 
 mod api;
+mod bff;
 mod classify;
 mod client;
 mod cluster;
@@ -16,6 +17,7 @@ mod run;
 mod scale;
 mod selection;
 mod sim;
+mod spans;
 mod steps;
 mod storage;
 mod sweep;

@@ -140,6 +140,8 @@ fn record(task: u64) -> TaskRecord {
         aggregates: Vec::new(),
         joined: None,
         selected: None,
+        ngrams: Vec::new(),
+        filtered: None,
     }
 }
 

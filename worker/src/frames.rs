@@ -91,7 +91,29 @@ impl<R: Read> FrameReader<R> {
 
     /// The next document, and the number of its units.
     pub(crate) fn next(&mut self) -> io::Result<Option<(Document, u32)>> {
-        let Some(([id, record, content_type, body], units)) = self.head()? else { return Ok(None) };
+        let Some((lengths, units)) = self.head()? else { return Ok(None) };
+        Ok(Some((self.document(lengths)?, units)))
+    }
+
+    /// The number of the next document's units, and the document itself if that number is `wanted`.
+    pub(crate) fn next_if(
+        &mut self,
+        wanted: impl FnOnce(u32) -> bool,
+    ) -> io::Result<Option<(Option<Document>, u32)>> {
+        let Some((lengths, units)) = self.head()? else { return Ok(None) };
+        if wanted(units) {
+            return Ok(Some((Some(self.document(lengths)?), units)));
+        }
+        self.pass(lengths)?;
+        Ok(Some((None, units)))
+    }
+
+    /// Passes over a document and gives the number of its units; none at the end.
+    pub(crate) fn skip(&mut self) -> io::Result<Option<u32>> {
+        Ok(self.next_if(|_| false)?.map(|(_, units)| units))
+    }
+
+    fn document(&mut self, [id, record, content_type, body]: [u32; 4]) -> io::Result<Document> {
         let id = self.string(id)?;
         self.record.clear();
         self.take(record)?;
@@ -105,19 +127,17 @@ impl<R: Read> FrameReader<R> {
             doc.body = Some(Body { bytes: self.record.clone(), content_type });
         }
         self.documents += 1;
-        Ok(Some((doc, units)))
+        Ok(doc)
     }
 
-    /// Passes over a document and gives the number of its units; none at the end.
-    pub(crate) fn skip(&mut self) -> io::Result<Option<u32>> {
-        let Some((lengths, units)) = self.head()? else { return Ok(None) };
+    fn pass(&mut self, lengths: [u32; 4]) -> io::Result<()> {
         let length = lengths.iter().filter(|length| **length != NONE).map(|length| u64::from(*length)).sum();
         let skipped = io::copy(&mut self.input.by_ref().take(length), &mut io::sink())?;
         if skipped != length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.documents += 1;
-        Ok(Some(units))
+        Ok(())
     }
 
     /// The lengths of the next document's parts, and the number of its units.

@@ -8,6 +8,7 @@ use crate::task::{Attempt, add_poison};
 use crate::watch::{Abandoned, Ended, on_thread};
 use crate::{OpenJob, STOP_WITHIN, TaskError, TaskErrorKind, Worker};
 use gristmill_job::{AttemptFailure, Checkpoint, Job, JobError, Place, Poison, TaskNote, TaskRef};
+use gristmill_pipeline::stage::Stage;
 use gristmill_queue::{Failure, Hold, Lease};
 use gristmill_telemetry::traces;
 use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
@@ -306,8 +307,10 @@ async fn attempts(
     for tries in 1_u32.. {
         let name = if tries == 1 { lease.token.clone() } else { format!("{}.{tries}", lease.token) };
         let look_back = suspect || lease.attempt > 1 || tries > 1;
-        // What hung once hangs again: in a process it can be killed.
-        let isolation = worker.isolation.as_ref().filter(|_| suspect || tries > 1);
+        // What hung once hangs again: in a process it can be killed. A filter's memory is planned, and may be more than a
+        // lane's share.
+        let planned = matches!(open.plan.stages.get(stage).map(|s| &s.stage), Some(Stage::Filter { .. }));
+        let isolation = worker.isolation.as_ref().filter(|_| (suspect || tries > 1) && !planned);
         let ended = if let Some(isolation) = isolation {
             let spec = Spec {
                 workspace: worker.workspace.to_string(),

@@ -4,6 +4,7 @@ mod aggregate;
 mod bounds;
 mod bucket;
 mod components;
+mod filter;
 mod guard;
 mod levels;
 mod map;
@@ -11,6 +12,7 @@ mod merge;
 mod ranks;
 mod selection;
 mod signed;
+mod spans;
 mod verify;
 
 pub(crate) use map::add_poison;
@@ -20,13 +22,15 @@ use crate::files::{self, HashedOut};
 use crate::hand::{Hand, Order};
 use crate::{Metrics, OpenJob, TaskError};
 use gristmill_dedup::Error;
+use gristmill_dedup::droplist::{self, DropList};
 use gristmill_dedup::keyfile::Summary;
 use gristmill_job::{FileRole, Place, Poison, Slice, TaskRecord, pages, tasks_of_page};
 use gristmill_pipeline::stage::{MapStage, Stage};
-use gristmill_pipeline::step::{Barrier, Built, Context, Programs};
+use gristmill_pipeline::step::{Barrier, Bloom, Built, Context, Programs, Spans};
 use gristmill_pipeline::{Chain, Selection};
 use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
+use std::io::Read;
 use std::ops::Range;
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -71,6 +75,11 @@ pub(crate) fn run(attempt: &Attempt) -> Result<TaskRecord, TaskError> {
         Stage::Components { barrier } => components::run(attempt, *barrier),
         Stage::Ranks { .. } => ranks::run(attempt, planned.tasks),
         Stage::Bounds { barrier } => bounds::run(attempt, *barrier),
+        Stage::Anchors { .. } => spans::anchors(attempt, planned.tasks),
+        Stage::Windows { barrier } => spans::windows(attempt, *barrier),
+        Stage::Repeats { barrier } => spans::repeats(attempt, *barrier, planned.tasks),
+        Stage::List { .. } => spans::list(attempt),
+        Stage::Filter { barrier, .. } => filter::run(attempt, *barrier),
     }
 }
 
@@ -104,11 +113,11 @@ impl Attempt {
         Ok(spec.parsed.build(&Context { resources: &self.open.resources, seed })?)
     }
 
-    /// The dedup at a place of the recipe.
+    /// The barrier at a place of the recipe.
     fn barrier(&self, place: usize) -> Result<Barrier, TaskError> {
         match self.built(place)? {
             Built::Barrier(barrier) => Ok(barrier),
-            _ => Err(TaskError::fatal(format!("step {place} is no dedup"))),
+            _ => Err(TaskError::fatal(format!("step {place} joins no documents"))),
         }
     }
 
@@ -118,6 +127,35 @@ impl Attempt {
             Built::Selection(selection) => Ok(selection),
             _ => Err(TaskError::fatal(format!("step {place} is no selection"))),
         }
+    }
+
+    /// The dedup by filters at a place of the recipe.
+    fn bloom(&self, place: usize) -> Result<Bloom, TaskError> {
+        match self.built(place)? {
+            Built::Bloom(bloom) => Ok(bloom),
+            _ => Err(TaskError::fatal(format!("step {place} has no filter"))),
+        }
+    }
+
+    /// The dedup of spans at a place of the recipe.
+    fn spans(&self, place: usize) -> Result<Spans, TaskError> {
+        match self.built(place)? {
+            Built::Spans(spans) => Ok(spans),
+            _ => Err(TaskError::fatal(format!("step {place} finds no spans"))),
+        }
+    }
+
+    /// The part of a drop list that concerns this task's documents. The stage just before this one made it.
+    fn drop_list(&self) -> Result<DropList<Box<dyn Read + Send>>, TaskError> {
+        let (shard, shards) = (self.shard()?, self.shards()?);
+        // One file over all shards.
+        let record = self.earlier(self.stage - 1, 0)?;
+        let file = record.files.get(&FileRole::Drops).and_then(|files| files.first());
+        let file = file.ok_or_else(|| TaskError::fatal("the dedup before left no drop list"))?;
+        let tail = file.bytes.saturating_sub(droplist::tail_bytes(shards))..file.bytes;
+        let index = droplist::Index::parse(&file.path, &self.read_at(file, tail)?)?;
+        let (offset, length) = index.byte_range(shard)?;
+        Ok(index.list(shard, self.read_range(file, offset..offset + length))?)
     }
 
     /// The stage whose map pass signed for the barrier of the stage `before`.
@@ -150,6 +188,8 @@ impl Attempt {
             aggregates: Vec::new(),
             joined: None,
             selected: None,
+            ngrams: Vec::new(),
+            filtered: None,
         }
     }
 

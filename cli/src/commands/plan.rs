@@ -6,7 +6,7 @@ use gristmill_coordinator::{Allow, Prepared, prepare};
 use gristmill_job::{Plan, job_id};
 use gristmill_pipeline::Recipe;
 use gristmill_pipeline::stage::Stage;
-use gristmill_pipeline::step::{Built, Context};
+use gristmill_pipeline::step::{Bloom, Built, Context};
 use gristmill_storage::{Compression, Format};
 use serde_json::json;
 use std::fmt::Write as _;
@@ -40,11 +40,14 @@ pub(crate) fn run(args: Args) -> Outcome {
     let prepared = runtime()?.block_on(prepared).map_err(Failure::request)?;
     let needs = Needs::of(&prepared, &recipe, args.lanes);
     let text = if args.json {
-        let mut text = serde_json::to_string_pretty(&json!({
-            "plan": prepared.plan,
-            "estimate": { "documents": needs.documents, "memory_bytes": needs.memory, "disk_bytes": needs.disk },
-        }))
-        .map_err(Failure::job)?;
+        let mut estimate =
+            json!({ "documents": needs.documents, "memory_bytes": needs.memory, "disk_bytes": needs.disk });
+        if let Some(filter) = &needs.filter {
+            estimate["filter_bytes"] = filter.bytes.into();
+            estimate["filters"] = filter.filters.into();
+        }
+        let mut text = serde_json::to_string_pretty(&json!({ "plan": prepared.plan, "estimate": estimate }))
+            .map_err(Failure::job)?;
         text.push('\n');
         text
     } else {
@@ -58,6 +61,15 @@ pub(crate) struct Needs {
     pub(crate) documents: u64,
     pub(crate) memory: u64,
     pub(crate) disk: u64,
+    /// The largest Bloom filters.
+    filter: Option<FilterNeeds>,
+}
+
+struct FilterNeeds {
+    filters: u32,
+    /// N-grams that each has to hold.
+    ngrams: u64,
+    bytes: u64,
 }
 
 /// A page of a Common Crawl WARC, as stored: CC-MAIN-2024 has some 30 kB a page.
@@ -66,6 +78,10 @@ const WARC_BYTES_PER_DOCUMENT: u64 = 25_000;
 const TEXT_BYTES_PER_DOCUMENT: u64 = 3_500;
 /// Extracted text against stored WARC bytes: 3.2 kB of text from a page of 25 kB.
 const TEXT_SHARE_OF_WARC: f64 = 0.13;
+/// English has some 5.2 bytes a token, and every line or so costs the n-grams of twelve tokens.
+const TEXT_BYTES_PER_NGRAM: u64 = 5;
+/// Of a dedup of spans: a key for every fourteenth token, and where something repeats, a tenth of all, one for each.
+const SPANS_BYTES_PER_TOKEN: u64 = 10;
 /// Of text after zstd -1, in the files that passes exchange.
 const ZSTD_SHARE: f64 = 0.45;
 /// What a lane holds: read-ahead, a page of the limit's size and its tree, two sorts, output in flight.
@@ -89,20 +105,43 @@ impl Needs {
         }
         let models: u64 = prepared.plan.resources.values().map(|r| r.bytes).sum();
         let cx = Context { resources: &prepared.resources, seed: recipe.head.seed };
-        let met = recipe.steps.iter().filter_map(|spec| match spec.parsed.build(&cx) {
-            Ok(Built::Barrier(barrier)) => Some(barrier.bytes_per_document),
-            Ok(Built::Selection(selection)) => Some(selection.bytes_per_document()),
-            _ => None,
-        });
-        let bytes_per_document = met.max().unwrap_or(0);
+        let (mut bytes_per_document, mut filter) = (0, None::<FilterNeeds>);
+        for spec in &recipe.steps {
+            let bytes = match spec.parsed.build(&cx) {
+                Ok(Built::Barrier(barrier)) => barrier.bytes_per_document,
+                Ok(Built::Selection(selection)) => selection.bytes_per_document(),
+                Ok(Built::Bloom(bloom)) => {
+                    let needs = FilterNeeds::of(&bloom, text);
+                    if filter.as_ref().is_none_or(|largest| largest.bytes < needs.bytes) {
+                        filter = Some(needs);
+                    }
+                    // A hash of 64 bits for each n-gram.
+                    TEXT_BYTES_PER_DOCUMENT / TEXT_BYTES_PER_NGRAM * 8
+                }
+                Ok(Built::Spans(_)) => TEXT_BYTES_PER_DOCUMENT / TEXT_BYTES_PER_NGRAM * SPANS_BYTES_PER_TOKEN,
+                _ => 0,
+            };
+            bytes_per_document = bytes_per_document.max(bytes);
+        }
+        let filters =
+            filter.as_ref().map_or(0, |f| f.bytes.saturating_mul(u64::from(f.filters).min(lanes as u64)));
         let exchanged =
             if recipe.steps.iter().any(|s| s.is_barrier()) { (text as f64 * ZSTD_SHARE) as u64 } else { 0 };
         Self {
             documents,
-            memory: BASE_MEMORY + models + LANE_MEMORY * lanes as u64,
+            memory: BASE_MEMORY + models + LANE_MEMORY * lanes as u64 + filters,
             // Documents and what one barrier keeps of them, and the dataset itself.
             disk: exchanged + documents * bytes_per_document + (text as f64 * ZSTD_SHARE) as u64,
+            filter,
         }
+    }
+}
+
+impl FilterNeeds {
+    fn of(bloom: &Bloom, text: u64) -> Self {
+        let groups = u64::from(bloom.groups.max(1));
+        let ngrams = (text / TEXT_BYTES_PER_NGRAM / groups).max(bloom.expected_ngrams);
+        Self { filters: bloom.groups, ngrams, bytes: bloom.memory_needed(ngrams) }
     }
 }
 
@@ -124,10 +163,25 @@ fn table(plan: &Plan, recipe: &Recipe, needs: &Needs, lanes: usize) -> String {
     }
     let _ = writeln!(out, "\nestimated for an ordinary crawl");
     let _ = writeln!(out, "documents about {}", needs.documents);
+    if let Some(FilterNeeds { filters, ngrams, bytes }) = &needs.filter {
+        let _ = writeln!(
+            out,
+            "filters   {filters} of up to {} each, for {ngrams} n-grams; they are counted before it is made",
+            size(*bytes)
+        );
+        if let Some(memory) = recipe.head.tasks.memory.filter(|memory| memory.0 < *bytes) {
+            let _ = writeln!(
+                out,
+                "          that is more than the {} of tasks.memory: filters that need so much will be refused",
+                size(memory.0)
+            );
+        }
+    }
     let _ = writeln!(
         out,
-        "memory    up to {} with {lanes} lanes, whatever the size of the input",
-        size(needs.memory)
+        "memory    up to {} with {lanes} lanes{}",
+        size(needs.memory),
+        if needs.filter.is_none() { ", whatever the size of the input" } else { ", filters included" }
     );
     let _ = writeln!(out, "disk      up to {} while the job runs, the dataset included", size(needs.disk));
     out

@@ -13,15 +13,21 @@
 //! - In old-both mode the whole document goes if more than the threshold of all its n-grams were contained, though what
 //!   its surviving paragraphs inserted stays inserted.
 //! - What is left of a document is dropped if it is blank.
+//!
+//! The work is in three parts, so that only what must go document by document does: [`Grams`] hashes a text's n-grams, the [`Deduper`] asks
+//! the filter and says what it [`Found`], and that is cut out of the text, wherever that lies by then.
 
-use std::borrow::Cow;
+mod found;
+mod grams;
+
+pub use found::{Fate, Found, FoundRows};
+pub use grams::Grams;
 
 use xxhash_rust::xxh3::xxh3_64_with_seed;
 
 use crate::Error;
 use crate::bloom::Filter;
-use crate::shingle::Window;
-use crate::tokens::each_token;
+use crate::sections::Reader;
 
 /// `remove_type`.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -55,54 +61,10 @@ impl Default for Params {
     }
 }
 
-/// What the filter says of a document.
-#[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct Outcome {
-    /// Byte ranges that go, in order: DCLM's `bff_duplicate_spans`.
-    pub spans: Vec<(usize, usize)>,
-    /// Whether old-both takes the whole document.
-    pub whole: bool,
-    /// N-grams that were in the filter: `bff_contained_ngram_count_before_dedupe`.
-    pub contained: u64,
-    /// All n-grams.
-    pub ngrams: u64,
-    /// Pieces looked at.
-    pub pieces: u64,
-}
-
-impl Outcome {
-    /// What is left of `text`; `None` if the document goes because nothing but white space is.
-    pub fn left<'a>(&self, text: &'a str) -> Option<Cow<'a, str>> {
-        if self.whole {
-            return None;
-        }
-        let left = if self.spans.is_empty() {
-            Cow::Borrowed(text)
-        } else {
-            let mut left = String::with_capacity(text.len());
-            let mut from = 0;
-            for &(start, end) in &self.spans {
-                left.push_str(text.get(from..start).unwrap_or(""));
-                from = end;
-            }
-            left.push_str(text.get(from..).unwrap_or(""));
-            Cow::Owned(left)
-        };
-        (!left.trim().is_empty()).then_some(left)
-    }
-}
-
-/// Counts n-grams, or looks for them in a filter, with buffers that are used again.
-pub struct Deduper {
-    params: Params,
-    window: Window,
-    hashes: Vec<u64>,
-}
-
-impl Deduper {
-    /// A deduper with `params`, which may be impossible ([`Error::Invalid`]).
-    pub fn new(params: Params) -> Result<Self, Error> {
-        let Params { min_ngram_size: min, max_ngram_size: max, filtering_threshold: threshold, .. } = params;
+impl Params {
+    /// Refuses what cannot be ([`Error::Invalid`]).
+    pub fn check(&self) -> Result<(), Error> {
+        let Self { min_ngram_size: min, max_ngram_size: max, filtering_threshold: threshold, .. } = *self;
         if min == 0 || min > max || max > 1000 {
             return Err(Error::Invalid(format!(
                 "n-grams of {min} to {max} tokens: take 1 ≤ min_ngram_size ≤ max_ngram_size ≤ 1000"
@@ -111,60 +73,116 @@ impl Deduper {
         if !(0.0..=1.0).contains(&threshold) {
             return Err(Error::Invalid(format!("filtering_threshold is {threshold}: take 0 to 1")));
         }
-        Ok(Self { params, window: Window::new(max), hashes: Vec::new() })
+        Ok(())
+    }
+}
+
+impl Params {
+    /// What a filter of these n-grams says that it holds.
+    #[must_use]
+    pub fn kind(&self) -> String {
+        let of = if self.mode == Mode::Document { "documents" } else { "paragraphs" };
+        format!("bff {}-{} grams of {of}", self.min_ngram_size, self.max_ngram_size)
+    }
+}
+
+/// The group of a document, of so many that are deduplicated apart: by its record id, so that groups are alike and do not
+/// depend on how the input is cut into tasks. (In DCLM every `shards`-th file is of one group.)
+#[must_use]
+pub fn group_of(id: &str, groups: u32, seed: u64) -> u32 {
+    ((u128::from(xxh3_64_with_seed(id.as_bytes(), seed)) * u128::from(groups)) >> 64) as u32
+}
+
+/// Holds documents against a filter, one after the other.
+#[derive(Clone, Debug)]
+pub struct Deduper {
+    params: Params,
+    /// Whether what stays is inserted; else the filter is only asked.
+    update: bool,
+    found: Found,
+    /// Whether all that stays is white space.
+    blank: bool,
+    hashes: Vec<u64>,
+}
+
+impl Deduper {
+    /// A deduper with `params`. Without `update` it only asks.
+    pub fn new(params: Params, update: bool) -> Result<Self, Error> {
+        params.check()?;
+        Ok(Self { params, update, found: Found::default(), blank: true, hashes: Vec::new() })
     }
 
-    /// How many n-grams `text` has: their sum over the corpus is what [`Size::for_items`](crate::bloom::Size::for_items)
-    /// wants.
-    pub fn ngrams(&mut self, text: &str) -> u64 {
-        let mut sum = 0;
-        let (min, max) = (self.params.min_ngram_size, self.params.max_ngram_size);
-        each_piece(text, self.params.mode, |start, end| {
-            let mut tokens = 0;
-            each_token(text.get(start..end).unwrap_or(""), |_| tokens += 1);
-            sum += if tokens >= max { tokens - max + 1 } else { usize::from(tokens >= min) } as u64;
-        });
-        sum
+    /// One document by its text. `grams` hashes with the filter's seed.
+    pub fn document(&mut self, text: &str, grams: &mut Grams, filter: &mut Filter) -> &Found {
+        self.begin();
+        grams.each(text, |piece, hashes| self.piece(hashes, piece.trim().is_empty(), filter));
+        self.end()
     }
 
-    /// Looks at one document and, if `update`, inserts what stays. Without it the filter is only asked.
-    pub fn document(&mut self, text: &str, filter: &mut Filter, update: bool) -> Outcome {
-        let mut outcome = Outcome::default();
-        let threshold = self.params.filtering_threshold;
-        each_piece(text, self.params.mode, |start, end| {
-            self.hash(text.get(start..end).unwrap_or(""), filter.seed());
-            let contained = self.hashes.iter().filter(|&&hash| filter.contains(hash)).count();
-            outcome.pieces += 1;
-            outcome.ngrams += self.hashes.len() as u64;
-            outcome.contained += contained as u64;
-            // 0 of 0 is not a number, and not above the threshold.
-            if contained as f64 / self.hashes.len() as f64 > threshold {
-                outcome.spans.push((start, end));
-            } else if update {
-                for &hash in &self.hashes {
+    /// The next document of those that [`Grams::encode`] wrote; none at their end.
+    pub fn read(
+        &mut self,
+        rows: &mut Reader<impl std::io::Read>,
+        filter: &mut Filter,
+    ) -> Result<Option<&Found>, Error> {
+        if rows.is_at_end()? {
+            return Ok(None);
+        }
+        self.begin();
+        let mut hashes = std::mem::take(&mut self.hashes);
+        let read = grams::each_piece(rows, &mut hashes, |hashes, blank| self.piece(hashes, blank, filter));
+        self.hashes = hashes;
+        self.found.ordinal = read?;
+        Ok(Some(self.end()))
+    }
+
+    /// Passes over the next document; false at the end.
+    pub fn skip(&mut self, rows: &mut Reader<impl std::io::Read>) -> Result<bool, Error> {
+        if rows.is_at_end()? {
+            return Ok(false);
+        }
+        grams::each_piece(rows, &mut self.hashes, |_, _| {})?;
+        Ok(true)
+    }
+
+    fn begin(&mut self) {
+        self.found.clear();
+        self.blank = true;
+    }
+
+    fn piece(&mut self, hashes: &[u64], blank: bool, filter: &mut Filter) {
+        let contained = hashes.iter().filter(|&&hash| filter.contains(hash)).count();
+        let found = &mut self.found;
+        found.ngrams += hashes.len() as u64;
+        found.contained += contained as u64;
+        // 0 of 0 is not a number, and not above the threshold.
+        if contained as f64 / hashes.len() as f64 > self.params.filtering_threshold {
+            found.gone.push(found.pieces);
+        } else {
+            self.blank &= blank;
+            if self.update {
+                for &hash in hashes {
                     filter.insert(hash);
                 }
             }
-        });
-        outcome.whole =
-            self.params.mode == Mode::OldBoth && outcome.contained as f64 / outcome.ngrams as f64 > threshold;
-        outcome
+        }
+        found.pieces += 1;
     }
 
-    /// The hashes of a piece's n-grams into `self.hashes`.
-    fn hash(&mut self, piece: &str, seed: u64) {
-        self.hashes.clear();
-        self.window.reset();
-        let (window, hashes) = (&mut self.window, &mut self.hashes);
-        each_token(piece, |token| window.push(xxh3_64_with_seed(token.as_bytes(), seed), hashes));
-        if self.window.seen() >= self.params.min_ngram_size {
-            self.window.finish(&mut self.hashes);
-        }
+    fn end(&mut self) -> &Found {
+        let found = &mut self.found;
+        let whole = found.contained as f64 / found.ngrams as f64 > self.params.filtering_threshold;
+        found.fate = match self.params.mode {
+            Mode::OldBoth | Mode::Document if whole => Fate::Duplicate,
+            _ if self.blank => Fate::Blank,
+            _ => Fate::Stays,
+        };
+        found
     }
 }
 
 /// The byte ranges of a text's pieces.
-fn each_piece(text: &str, mode: Mode, mut take: impl FnMut(usize, usize)) {
+fn each_range(text: &str, mode: Mode, mut take: impl FnMut(usize, usize)) {
     let mut start = 0;
     if mode != Mode::Document {
         for (at, _) in text.match_indices('\n') {
@@ -179,15 +197,30 @@ fn each_piece(text: &str, mode: Mode, mut take: impl FnMut(usize, usize)) {
 mod tests {
     use super::*;
     use crate::bloom::Size;
+    use crate::sections::Writer;
 
     fn run(params: Params, texts: &[&str]) -> Vec<Option<String>> {
-        let mut deduper = Deduper::new(params).expect("possible");
-        let items = texts.iter().map(|text| deduper.ngrams(text)).sum();
+        let mut grams = Grams::new(params, 7).expect("possible");
+        let mut coded = Vec::new();
+        let items = (0..).zip(texts).map(|(ordinal, text)| grams.encode(ordinal, text, &mut coded)).sum();
         let mut filter = Filter::new(Size::for_items(items, 1e-12).expect("possible"), 7);
-        texts
-            .iter()
-            .map(|text| deduper.document(text, &mut filter, true).left(text).map(Cow::into_owned))
-            .collect()
+        let mut deduper = Deduper::new(params, true).expect("possible");
+        let mut again = (filter.clone(), deduper.clone());
+        let mut file = Vec::new();
+        let mut writer = Writer::new(&mut file, 1);
+        writer.push(&coded).expect("memory");
+        writer.finish().expect("memory");
+        let mut rows = Reader::new("f", 0, 0, &file[..]);
+        let left = (0..).zip(texts).map(|(ordinal, text)| {
+            let found = deduper.document(text, &mut grams, &mut filter);
+            let read = again.1.read(&mut rows, &mut again.0).expect("sound").expect("a document");
+            assert_eq!((read.ordinal, &Found { ordinal: 0, ..read.clone() }), (ordinal, found));
+            found.left(text, params.mode)
+        });
+        let left = left.collect();
+        assert!(again.1.read(&mut rows, &mut again.0).expect("sound").is_none());
+        assert!(again.0 == filter);
+        left
     }
 
     fn params(mode: Mode) -> Params {
@@ -228,10 +261,11 @@ mod tests {
 
     #[test]
     fn a_query_changes_nothing() {
-        let mut deduper = Deduper::new(Params::default()).expect("possible");
+        let mut grams = Grams::new(Params::default(), 1).expect("possible");
+        let mut deduper = Deduper::new(Params::default(), false).expect("possible");
         let mut filter = Filter::new(Size { blocks: 8, k: 5 }, 1);
         let empty = filter.clone();
-        deduper.document(&"word ".repeat(40), &mut filter, false);
+        assert_eq!(deduper.document(&"word ".repeat(40), &mut grams, &mut filter).ngrams, 28);
         assert!(filter == empty);
     }
 
@@ -243,7 +277,17 @@ mod tests {
             Params { filtering_threshold: 1.5, ..Params::default() },
             Params { filtering_threshold: f64::NAN, ..Params::default() },
         ] {
-            assert!(Deduper::new(bad).is_err(), "{bad:?}");
+            assert!(bad.check().is_err(), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn groups_are_alike() {
+        let mut sizes = [0; 7];
+        for number in 0..7000 {
+            sizes[group_of(&format!("<urn:uuid:{number}>"), 7, 3) as usize] += 1;
+        }
+        assert!(sizes.iter().all(|size| (850..1150).contains(size)), "{sizes:?}");
+        assert_eq!(group_of("x", 1, 9), 0);
     }
 }

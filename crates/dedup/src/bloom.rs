@@ -6,9 +6,9 @@
 //! tiny rates, because blocks fill unevenly. [`Size::for_items`] accounts for that: it sums over the Poisson distribution
 //! of items per block.
 //!
-//! Stored form, little-endian: 8 bytes magic | u32 version | u32 k | u64 blocks | u64 items | u64 seed | u64 xxh3 of
-//! the bits | u64 xxh3 of the header so far | the blocks, 8 × u64 each. Two filters of the same size, `k` and seed merge
-//! by OR.
+//! Stored form, little-endian: 8 bytes magic | u32 version | u32 k | u64 blocks | u64 items | u64 seed | 64 bytes of what the items
+//! are, in words, and zeros | u64 xxh3 of the bits | u64 xxh3 of the header so far | the blocks, 8 × u64 each. Two filters of the
+//! same size, `k`, seed and kind of items merge by OR.
 
 use std::io::{self, Read, Write};
 
@@ -17,8 +17,10 @@ use xxhash_rust::xxh3::{Xxh3, xxh3_64};
 use crate::Error;
 
 const MAGIC: &[u8; 8] = b"gmbloom\n";
-const VERSION: u32 = 1;
-const HEADER: usize = 56;
+const VERSION: u32 = 2;
+/// Bytes of the words that say what the items are.
+const KIND: usize = 64;
+const HEADER: usize = 56 + KIND;
 const BLOCK_BITS: u64 = 512;
 const BLOCK_BYTES: u64 = BLOCK_BITS / 8;
 /// More bits per item than any sensible rate needs.
@@ -121,6 +123,44 @@ impl Block {
     }
 }
 
+/// What the head of a stored filter says.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Head {
+    pub size: Size,
+    pub items: u64,
+    pub seed: u64,
+    pub kind: String,
+    bits_checksum: u64,
+}
+
+impl Head {
+    /// Length of the head, which comes first.
+    pub const BYTES: u64 = HEADER as u64;
+
+    /// Parses and checks it. `file` is the name for error messages.
+    pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {
+        let corrupt = |offset: u64, what: &str| Error::corrupt(file, offset, what);
+        let Some(head) = bytes.first_chunk::<HEADER>() else {
+            return Err(corrupt(0, "the filter is cut short"));
+        };
+        let number = |at: usize| crate::block::le_u64(head, at);
+        if head.first_chunk::<8>() != Some(MAGIC) || crate::block::le_u32(head, 8) != VERSION {
+            return Err(corrupt(0, "it does not begin like a Bloom filter of this version"));
+        }
+        if xxh3_64(&head[..HEADER - 8]) != number(HEADER - 8) {
+            return Err(corrupt(HEADER as u64 - 8, "the header's checksum does not match"));
+        }
+        let kind = head[40..40 + KIND].split(|byte| *byte == 0).next().unwrap_or_default();
+        Ok(Self {
+            size: Size { blocks: number(16).max(1), k: crate::block::le_u32(head, 12).clamp(1, MAX_K) },
+            items: number(24),
+            seed: number(32),
+            kind: String::from_utf8_lossy(kind).into_owned(),
+            bits_checksum: number(HEADER - 16),
+        })
+    }
+}
+
 /// The filter.
 #[derive(Clone, PartialEq, Eq)]
 pub struct Filter {
@@ -128,6 +168,7 @@ pub struct Filter {
     k: u32,
     items: u64,
     seed: u64,
+    kind: String,
 }
 
 impl Filter {
@@ -138,7 +179,20 @@ impl Filter {
             k: size.k.clamp(1, MAX_K),
             items: 0,
             seed,
+            kind: String::new(),
         }
+    }
+
+    /// Says what the items are, in a few ASCII words: filters of different kinds do not merge, and one should not be asked for
+    /// the other's.
+    #[must_use]
+    pub fn of(self, kind: &str) -> Self {
+        Self { kind: kind.chars().filter(|c| matches!(c, ' '..='~')).take(KIND).collect(), ..self }
+    }
+
+    /// What the items are.
+    pub fn kind(&self) -> &str {
+        &self.kind
     }
 
     /// Blocks and bits per item.
@@ -199,7 +253,7 @@ impl Filter {
 
     /// Adds everything that `other` holds.
     pub fn merge(&mut self, other: &Self) -> Result<(), Error> {
-        if self.size() != other.size() || self.seed != other.seed {
+        if self.size() != other.size() || self.seed != other.seed || self.kind != other.kind {
             return Err(Error::Invalid(format!(
                 "filters of {:?} with seed {} and {:?} with seed {} do not merge: make them with the same parameters",
                 self.size(),
@@ -230,6 +284,8 @@ impl Filter {
         header.extend_from_slice(&(self.blocks.len() as u64).to_le_bytes());
         header.extend_from_slice(&self.items.to_le_bytes());
         header.extend_from_slice(&self.seed.to_le_bytes());
+        header.extend_from_slice(self.kind.as_bytes());
+        header.resize(HEADER - 16, 0);
         header.extend_from_slice(&hasher.digest().to_le_bytes());
         header.extend_from_slice(&xxh3_64(&header).to_le_bytes());
         out.write_all(&header)?;
@@ -250,24 +306,16 @@ impl Filter {
                 _ => error.into(),
             }
         };
-        let mut header = [0_u8; HEADER];
-        input.read_exact(&mut header).map_err(short(0))?;
-        let number = |at: usize| crate::block::le_u64(&header, at);
-        if header.first_chunk::<8>() != Some(MAGIC) || crate::block::le_u32(&header, 8) != VERSION {
-            return Err(corrupt(0, "it does not begin like a Bloom filter of this version"));
-        }
-        if xxh3_64(&header[..HEADER - 8]) != number(48) {
-            return Err(corrupt(48, "the header's checksum does not match"));
-        }
-        let size = Size { blocks: number(16), k: crate::block::le_u32(&header, 12) };
+        let mut head = [0_u8; HEADER];
+        input.read_exact(&mut head).map_err(short(0))?;
+        let Head { size, items, seed, kind, bits_checksum } = Head::parse(file, &head)?;
         if size.bytes() > memory_bytes {
             return Err(Error::Invalid(format!(
                 "{file} needs {} bytes of memory and {memory_bytes} are allowed: raise the limit",
                 size.bytes()
             )));
         }
-        let mut filter = Self::new(size, number(32));
-        filter.items = number(24);
+        let mut filter = Self { items, ..Self::new(size, seed).of(&kind) };
         let mut hasher = Xxh3::new();
         let mut bytes = vec![0_u8; 64 << 10];
         let mut offset = HEADER as u64;
@@ -282,7 +330,7 @@ impl Filter {
                 }
             }
         }
-        if hasher.digest() != number(40) {
+        if hasher.digest() != bits_checksum {
             return Err(corrupt(HEADER as u64, "the checksum of the bits does not match"));
         }
         Ok(filter)
@@ -333,7 +381,8 @@ mod tests {
     #[test]
     fn a_filter_comes_back_and_merges() {
         let size = Size { blocks: 1500, k: 9 };
-        let (mut a, mut b, mut both) = (Filter::new(size, 4), Filter::new(size, 4), Filter::new(size, 4));
+        let new = |seed, kind| Filter::new(size, seed).of(kind);
+        let (mut a, mut b, mut both) = (new(4, "things"), new(4, "things"), new(4, "things"));
         for i in 0..4000 {
             let one = if i % 2 == 0 { &mut a } else { &mut b };
             one.insert(scramble(i));
@@ -345,8 +394,11 @@ mod tests {
         a.save(&mut bytes).expect("memory");
         assert!(Filter::load("f", &bytes[..], 1 << 20).expect("sound") == a);
         assert!(matches!(Filter::load("f", &bytes[..], 1 << 10), Err(Error::Invalid(_))));
-        assert!(matches!(a.merge(&Filter::new(size, 5)), Err(Error::Invalid(_))));
-        for at in [0, 9, 13, 20, 30, 50, 60, bytes.len() - 1] {
+        assert_eq!(Filter::load("f", &bytes[..], 1 << 20).expect("sound").kind(), "things");
+        for other in [new(5, "things"), new(4, "others")] {
+            assert!(matches!(a.merge(&other), Err(Error::Invalid(_))));
+        }
+        for at in (0..2 * HEADER).chain([bytes.len() - 1]) {
             let mut flipped = bytes.clone();
             flipped[at] ^= 1;
             assert!(
@@ -354,6 +406,25 @@ mod tests {
                 "byte {at}"
             );
         }
-        assert!(Filter::load("f", &bytes[..bytes.len() - 1], 1 << 20).is_err());
+        for end in (0..2 * HEADER).chain([bytes.len() - 1]) {
+            assert!(
+                matches!(Filter::load("f", &bytes[..end], 1 << 20), Err(Error::Corrupt { .. })),
+                "cut at {end}"
+            );
+        }
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn bytes_of_others_are_errors(mut bytes in proptest::collection::vec(proptest::prelude::any::<u8>(), 0..300), sealed: bool) {
+            // With and without a head that looks right, whatever sizes it names.
+            if let (true, Some(head)) = (sealed, bytes.get_mut(..HEADER)) {
+                head[..8].copy_from_slice(MAGIC);
+                head[8..12].copy_from_slice(&VERSION.to_le_bytes());
+                let sum = xxh3_64(&head[..HEADER - 8]);
+                head[HEADER - 8..].copy_from_slice(&sum.to_le_bytes());
+            }
+            proptest::prop_assert!(Filter::load("f", &bytes[..], 1 << 20).is_err());
+        }
     }
 }

@@ -6,7 +6,7 @@
 //! text, url ── exact, pieces ──┘  (one per     (key range    (sorted       └─ (exact: survivor known)┘
 //!                                  map task)    of all files)  pairs)
 //! text ── shingle ── sets ── verify    exact similarity of candidates, without the texts
-//! text ── bff ── bloom                 paragraphs and documents against a filter, in record order
+//! text ── bff ═══ bloom                 paragraphs and documents against a filter, in record order
 //! ```
 //!
 //! [`stream`], [`block`], [`sort`] and [`rowfile`] are what the files have in common: sorted rows, their bytes, the
@@ -29,6 +29,7 @@ pub mod minhash;
 pub mod order;
 pub mod pieces;
 pub mod rowfile;
+pub mod sections;
 pub mod sets;
 pub mod shingle;
 pub mod sort;

@@ -1,18 +1,20 @@
-//! How far a long attempt at a map task came, so that the next one goes on from there.
+//! How far a long attempt at a task came, so that the next one goes on from there.
 //!
 //! ```text
 //! WORKSPACE/jobs/JOB/checkpoints/STAGE/00000000/head.json            the last checkpoint
 //!                                              /ATTEMPT/000001.zst   rows kept between two checkpoints
+//!                                              /ATTEMPT/filter-000001/bits   of a filter: as it was at the last one
 //! ```
 //!
 //! A checkpoint is the rows kept so far and a place in the input. Resuming hands the rows to a fresh writer and reads on
-//! from the place: the output is the same to the byte whatever its format, and no writer's state is ever stored.
+//! from the place: the output is the same to the byte whatever its format, and no writer's state is ever stored. The one state
+//! that is stored is a Bloom filter's.
 //!
 //! Segments are immutable, named after their attempt, and written before the head that lists them. Attempts that race
 //! overwrite each other's head; every head is whole in itself, so whichever stays is good. A head or a segment that
 //! cannot be read costs the work it stood for, nothing else.
 
-use crate::record::{FileEntry, Problem};
+use crate::record::{FileEntry, Filtered, Problem};
 use crate::{Job, JobError};
 use bytes::Bytes;
 use gristmill_pipeline::Tally;
@@ -35,6 +37,17 @@ pub struct Checkpoint {
     pub problems: Vec<Problem>,
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub poison: Vec<Poison>,
+    /// Of a dedup by a Bloom filter.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filter: Option<FilterState>,
+}
+
+/// A Bloom filter on its way.
+#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+pub struct FilterState {
+    /// The filter, stored.
+    pub bits: FileEntry,
+    pub filtered: Filtered,
 }
 
 /// A place in the input of a task.
@@ -47,6 +60,8 @@ pub enum Place {
     Slice { slice: usize, after: Option<At> },
     /// In a later pass: a document by its number; as a rest, it and all that follow.
     Document { number: u32 },
+    /// In a dedup by a filter: of what a task signed, a document of the group and all that follow.
+    Signed { task: u64, number: u64 },
 }
 
 /// What no attempt survives: a document, or the rest of a file whose reading kills or hangs the process.
@@ -71,6 +86,7 @@ impl Checkpoint {
             tally: Tally::default(),
             problems: Vec::new(),
             poison: Vec::new(),
+            filter: None,
         }
     }
 
@@ -106,10 +122,16 @@ impl Job {
         rows: u64,
         packed: Bytes,
     ) -> Result<FileEntry, JobError> {
-        let path = format!("{}{attempt}/{number:06}.zst", folder(stage, task));
+        let path = Self::checkpoint_path((stage, task), attempt, &format!("{number:06}.zst"));
         let (bytes, sha256) = (packed.len() as u64, hex::encode(Sha256::digest(&packed)));
         self.store().put(&self.key(&path), packed).await?;
         Ok(FileEntry { path, rows, bytes, sha256 })
+    }
+
+    /// Where an attempt puts what belongs to its checkpoints.
+    #[must_use]
+    pub fn checkpoint_path((stage, task): (usize, u64), attempt: &str, name: &str) -> String {
+        format!("{}{attempt}/{name}", folder(stage, task))
     }
 
     /// The bytes of a segment; none if they are not those that were written.

@@ -121,6 +121,8 @@ mod tests {
             aggregates: Vec::new(),
             joined: None,
             selected: None,
+            ngrams: Vec::new(),
+            filtered: None,
         }
     }
 

@@ -124,13 +124,17 @@ pub fn plan(
         .into_iter()
         .map(|stage| {
             let tasks = match stage {
-                Stage::Map(_) => map_tasks,
-                Stage::Bucket { .. } | Stage::Ranks { .. } => buckets,
+                Stage::Map(_) | Stage::Windows { .. } => map_tasks,
+                Stage::Bucket { .. }
+                | Stage::Ranks { .. }
+                | Stage::Anchors { .. }
+                | Stage::Repeats { .. } => buckets,
                 // Their ranges are runs of shards: the tasks of a pass.
                 Stage::Attach { .. } | Stage::Compare { .. } => {
                     buckets.min(map_tasks.max(1).next_power_of_two())
                 }
-                Stage::Aggregate | Stage::Components { .. } | Stage::Bounds { .. } => 1,
+                Stage::Aggregate | Stage::Components { .. } | Stage::Bounds { .. } | Stage::List { .. } => 1,
+                Stage::Filter { groups, .. } => u64::from(groups),
             };
             PlannedStage { stage, tasks }
         })

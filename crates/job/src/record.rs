@@ -36,6 +36,12 @@ pub struct TaskRecord {
     /// Where a selection's shares end, of the task that found it.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub selected: Option<Box<Selected>>,
+    /// N-grams of the documents of each group, of a task that signed for a dedup by filters.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub ngrams: Vec<u64>,
+    /// What a filter came to, of the task that filled it.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub filtered: Option<Box<Filtered>>,
 }
 
 /// Where the shares of a selection end.
@@ -83,6 +89,31 @@ impl TaskRecord {
     #[must_use]
     pub fn written_bytes(&self) -> u64 {
         self.files.values().flatten().map(|file| file.bytes).sum()
+    }
+}
+
+/// What the Bloom filters of a dedup came to.
+#[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Filtered {
+    /// The step's place in the recipe, from 0.
+    pub step: usize,
+    /// Filters that these are the sums of.
+    pub filters: u64,
+    /// N-grams looked for.
+    pub ngrams: u64,
+    /// Those that were there.
+    pub contained: u64,
+    /// Memory of the largest filter.
+    pub filter_bytes: u64,
+}
+
+impl Filtered {
+    /// Takes in what another filter of the same dedup came to.
+    pub fn add(&mut self, other: &Self) {
+        self.filters += other.filters;
+        self.ngrams += other.ngrams;
+        self.contained += other.contained;
+        self.filter_bytes = self.filter_bytes.max(other.filter_bytes);
     }
 }
 
@@ -162,6 +193,10 @@ pub enum FileRole {
     Counts,
     /// Where shares end, by group.
     Bounds,
+    /// The n-grams of those documents, group by group.
+    Grams,
+    /// What a filter says of the documents of its group, shard by shard.
+    Found,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -227,6 +262,9 @@ pub struct Manifest {
     /// Where the shares of selections by rank end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub selected: Vec<Selected>,
+    /// What dedups by Bloom filters came to.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub filtered: Vec<Filtered>,
     /// The data files, while they are few.
     pub files: Vec<FileEntry>,
     /// The files that list the data files, one [`FileEntry`] a line, when they are many.

@@ -417,10 +417,12 @@ impl Tools {
                 let programs = self.programs.as_ref().ok_or_else(|| BuildError::new(NO_PROGRAMS))?;
                 Ok(Work::Batch(Batch::new(programs.start(program)?)))
             }
-            Built::Barrier(_) | Built::Selection(_) => Err(BuildError::new(format!(
-                "{} needs the whole corpus and has no place between maps",
-                spec.def.name
-            ))),
+            Built::Barrier(_) | Built::Selection(_) | Built::Bloom(_) | Built::Spans(_) => {
+                Err(BuildError::new(format!(
+                    "{} needs the whole corpus and has no place between maps",
+                    spec.def.name
+                )))
+            }
         }
     }
 }

@@ -183,6 +183,10 @@ pub struct Tasks {
     /// Key ranges that a global dedup is cut into; by default as many as the size of the input asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buckets: Option<u32>,
+    /// Memory that a Bloom filter of a dedup may take; one that needs more is refused. By default three quarters of what the
+    /// worker has.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub memory: Option<ByteSize>,
 }
 
 /// Bounds for single documents. What is beyond them is broken, and counted so.

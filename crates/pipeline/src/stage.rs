@@ -1,7 +1,7 @@
 //! Cutting a recipe into stages: maps are fused, barriers cut.
 
 use crate::recipe::StepSpec;
-use crate::step::Kind;
+use crate::step::{Kind, Way};
 use serde::{Deserialize, Serialize};
 use std::ops::Range;
 use std::sync::Arc;
@@ -26,6 +26,16 @@ pub enum Stage {
     Ranks { barrier: usize },
     /// Finds the bounds of a selection's shares, group by group.
     Bounds { barrier: usize },
+    /// Holds one group of documents against a Bloom filter, in their order, and says of each what goes.
+    Filter { barrier: usize, groups: u32 },
+    /// Finds, in one range of keys, the anchors of documents that occur more than once.
+    Anchors { barrier: usize },
+    /// Looks for the windows around those in the documents of one task.
+    Windows { barrier: usize },
+    /// Finds, in one range of keys, the windows that occurred before.
+    Repeats { barrier: usize },
+    /// Lists what the stage before found, shard by shard.
+    List { barrier: usize },
 }
 
 /// A pass over the documents: does what the barrier before found, runs maps, and either signs for the barrier
@@ -57,16 +67,27 @@ pub fn cut(steps: &[Arc<StepSpec>]) -> Vec<Stage> {
     for (index, spec) in steps.iter().enumerate() {
         if spec.is_barrier() {
             pass(&mut stages, after, start..index, Some(index));
-            if spec.def.kind == Kind::Selection {
-                stages.push(Stage::Ranks { barrier: index });
-                stages.push(Stage::Bounds { barrier: index });
-            } else {
-                stages.push(Stage::Bucket { barrier: index });
-                if spec.parsed.verifies() {
-                    stages.push(Stage::Attach { barrier: index });
-                    stages.push(Stage::Compare { barrier: index });
+            match spec.parsed.way() {
+                Way::Join => {
+                    stages.extend([Stage::Bucket { barrier: index }, Stage::Components { barrier: index }])
                 }
-                stages.push(Stage::Components { barrier: index });
+                Way::VerifyAndJoin => stages.extend([
+                    Stage::Bucket { barrier: index },
+                    Stage::Attach { barrier: index },
+                    Stage::Compare { barrier: index },
+                    Stage::Components { barrier: index },
+                ]),
+                Way::Spans => stages.extend([
+                    Stage::Anchors { barrier: index },
+                    Stage::List { barrier: index },
+                    Stage::Windows { barrier: index },
+                    Stage::Repeats { barrier: index },
+                    Stage::List { barrier: index },
+                ]),
+                Way::Filter { groups } => stages.push(Stage::Filter { barrier: index, groups }),
+                Way::Rank => {
+                    stages.extend([Stage::Ranks { barrier: index }, Stage::Bounds { barrier: index }])
+                }
             }
             after = Some(index);
             start = index + 1;
@@ -106,6 +127,11 @@ impl Stage {
             Self::Components { barrier } => format!("{} components", name(*barrier)),
             Self::Ranks { barrier } => format!("{} ranks", name(*barrier)),
             Self::Bounds { barrier } => format!("{} bounds", name(*barrier)),
+            Self::Anchors { barrier } => format!("{} anchors", name(*barrier)),
+            Self::Windows { barrier } => format!("{} windows", name(*barrier)),
+            Self::Repeats { barrier } => format!("{} repeats", name(*barrier)),
+            Self::List { barrier } => format!("{} lists", name(*barrier)),
+            Self::Filter { barrier, .. } => format!("{} filters", name(*barrier)),
         }
     }
 }

@@ -7,7 +7,9 @@
 use crate::resources::{Blob, Resources, Wanted};
 use crate::selection::Selection;
 use crate::{Document, Fields, Verdict};
+use gristmill_dedup::bff;
 use gristmill_dedup::sets::Measure;
+use gristmill_dedup::substring::Unit;
 use gristmill_filters::Text;
 use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::DeserializeOwned;
@@ -45,9 +47,14 @@ pub trait Step: 'static {
         Vec::new()
     }
 
-    /// Of a barrier: whether documents that meet are compared before they are joined. It takes stages of its own.
-    fn verifies(_params: &Self::Params) -> bool {
-        false
+    /// Of a barrier: the stages that find what goes.
+    fn way(_params: &Self::Params) -> Way {
+        if Self::KIND == Kind::Selection { Way::Rank } else { Way::Join }
+    }
+
+    /// Addresses of filters that are read or written, and no models.
+    fn filters(_params: &Self::Params) -> Vec<&str> {
+        Vec::new()
     }
 
     /// The step at work: called once for each lane, since what comes out may keep buffers of its own.
@@ -64,6 +71,21 @@ pub enum Kind {
     Barrier,
     /// Ranks the documents of the whole corpus.
     Selection,
+}
+
+/// How a barrier finds what goes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Way {
+    /// Documents that share a key are joined.
+    Join,
+    /// They are compared first.
+    VerifyAndJoin,
+    /// Documents are held against Bloom filters, one after the other, in so many groups.
+    Filter { groups: u32 },
+    /// What documents consist of is compared window by window, where anything of it repeats.
+    Spans,
+    /// Scores of all documents are ranked.
+    Rank,
 }
 
 /// What a document must have for a step. The chain answers for documents that lack it.
@@ -103,6 +125,8 @@ pub enum Built {
     Program(Program),
     Barrier(Barrier),
     Selection(Selection),
+    Bloom(Bloom),
+    Spans(Spans),
 }
 
 /// Looks at one document at a time, in any order.
@@ -235,6 +259,37 @@ pub trait FuzzySigner: Send {
     fn rank(&mut self, doc: &Document, rank: &mut Vec<u8>);
     /// Writes the name of the document's source, where sources are guarded.
     fn source(&mut self, doc: &Document, source: &mut Vec<u8>);
+}
+
+/// A dedup by Bloom filters: a document is held against the n-grams of all that came before it in its group.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Bloom {
+    pub params: bff::Params,
+    /// Of the hashes, and of the groups.
+    pub seed: u64,
+    /// Groups that are deduplicated apart, each with a filter of its own.
+    pub groups: u32,
+    /// The share of unknown n-grams that a filter may take for known ones once it is full.
+    pub fp_rate: f64,
+    /// N-grams that a filter has room for, if its group has fewer.
+    pub expected_ngrams: u64,
+    /// Whether documents are only told what would go.
+    pub annotate: bool,
+    /// Where the filters of an earlier job lie, to begin with.
+    pub load: Option<String>,
+    /// Whether what stays is inserted; else the filters are only asked.
+    pub update: bool,
+    /// Where the filters go in the end.
+    pub save: Option<String>,
+}
+
+/// A dedup of spans of text: windows of so many units that occur more than once.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Spans {
+    pub length: usize,
+    pub unit: Unit,
+    /// Of the hashes.
+    pub seed: u64,
 }
 
 /// A bound on what two documents share.
@@ -370,7 +425,8 @@ pub struct ParamError {
 /// A step with its parameters, checked.
 pub trait Parsed: Send + Sync {
     fn resources(&self) -> Vec<Wanted>;
-    fn verifies(&self) -> bool;
+    fn way(&self) -> Way;
+    fn filters(&self) -> Vec<&str>;
     fn build(&self, cx: &Context) -> Result<Built, BuildError>;
 }
 
@@ -381,8 +437,12 @@ impl<S: Step> Parsed for Typed<S> {
         S::resources(&self.0)
     }
 
-    fn verifies(&self) -> bool {
-        S::verifies(&self.0)
+    fn way(&self) -> Way {
+        S::way(&self.0)
+    }
+
+    fn filters(&self) -> Vec<&str> {
+        S::filters(&self.0)
     }
 
     fn build(&self, cx: &Context) -> Result<Built, BuildError> {

@@ -97,6 +97,8 @@ steps! {
     keep_top::KeepTop,
     percentile_filter::PercentileFilter,
     quality_buckets::QualityBuckets,
+    bff_dedup::BffDedup,
+    substring_dedup::SubstringDedup,
 }
 
 mod fault_injection;

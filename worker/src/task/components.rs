@@ -65,7 +65,7 @@ pub(super) fn run(attempt: &Attempt, step: usize) -> Result<TaskRecord, TaskErro
     Ok(TaskRecord { files: BTreeMap::from([(FileRole::Drops, vec![file])]), joined, ..attempt.record() })
 }
 
-fn edge_files(attempt: &Attempt) -> Result<Vec<FileEntry>, TaskError> {
+pub(super) fn edge_files(attempt: &Attempt) -> Result<Vec<FileEntry>, TaskError> {
     let mut files = Vec::new();
     for record in attempt.records(attempt.stage - 1) {
         let mut record = record?;
@@ -76,7 +76,10 @@ fn edge_files(attempt: &Attempt) -> Result<Vec<FileEntry>, TaskError> {
     Ok(files)
 }
 
-fn open_edges(attempt: &Attempt, files: &[FileEntry]) -> Result<Merge<Edges<RangedReader>>, TaskError> {
+pub(super) fn open_edges(
+    attempt: &Attempt,
+    files: &[FileEntry],
+) -> Result<Merge<Edges<RangedReader>>, TaskError> {
     let open = |file: &FileEntry| {
         let reader = RangedReader::new(attempt, file, 0..file.bytes, files.len());
         Ok(Edges::open(&file.path, reader, file.bytes)?)
@@ -85,7 +88,7 @@ fn open_edges(attempt: &Attempt, files: &[FileEntry]) -> Result<Merge<Edges<Rang
 }
 
 /// Pairs (document to drop, survivor) that come in order.
-fn write_all<S: Stream<Key = u64>>(
+pub(super) fn write_all<S: Stream<Key = u64>>(
     attempt: &Attempt,
     rows: &mut S,
     drops: &mut droplist::Writer<impl std::io::Write>,

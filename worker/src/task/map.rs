@@ -3,31 +3,30 @@
 //! Between two records nothing is in hand: there the attempt looks whether it shall stop, and long ones take checkpoints
 //! ([`log`]). What is known to be poison is counted and passed over without being touched.
 
+mod after;
 mod counted;
+mod grams;
 mod log;
 mod observations;
+mod scores;
 mod sink;
 
 pub(crate) use log::add_poison;
 
+use self::after::After;
 use self::counted::Counted;
 use self::log::Log;
 use self::observations::Observations;
 use self::sink::Sink;
 use super::Attempt;
-use super::levels::Levels;
 use crate::TaskError;
 use crate::frames::FrameReader;
 use crate::hand::Order;
 use crate::reading::{self, Reading};
-use gristmill_dedup::droplist::{self, DropList};
 use gristmill_job::{FileEntry, FileRole, PROBLEMS_PER_TASK, Place, Poison, Problem, Slice, TaskRecord};
 use gristmill_pipeline::stage::MapStage;
-use gristmill_pipeline::step::{Built, Signer};
-use gristmill_pipeline::{Barrier, Chain, Document, Selection, Tally, Verdict};
+use gristmill_pipeline::{Chain, Document, Tally, Verdict};
 use gristmill_storage::{At, Item, Limits, Open, Records, StoreSource, Uri, open};
-use std::io::Read;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// The reason of documents that no attempt survives, and of files whose reading none does.
@@ -71,8 +70,9 @@ pub(super) fn run(attempt: &Attempt, stage: &MapStage) -> Result<TaskRecord, Tas
     pass.flush()?;
     pass.counted.add(&attempt.metrics, &mut pass.chain, &pass.tally);
     attempt.hand.empty(pass.tally.seen, pass.tally.kept);
-    let mut files = pass.sink.finish(attempt)?;
-    pass.observations.finish(attempt, &mut files)?;
+    let mut record = attempt.record();
+    pass.sink.finish(attempt, &mut record)?;
+    pass.observations.finish(attempt, &mut record.files)?;
     tracing::info!(
         stage = attempt.stage,
         task = attempt.task,
@@ -81,8 +81,7 @@ pub(super) fn run(attempt: &Attempt, stage: &MapStage) -> Result<TaskRecord, Tas
         replayed,
         "read to the end"
     );
-    let (tally, problems) = (pass.tally, pass.problems);
-    Ok(TaskRecord { tally, files, read_bytes, problems, ..attempt.record() })
+    Ok(TaskRecord { tally: pass.tally, problems: pass.problems, ..record })
 }
 
 /// What a task reads.
@@ -381,84 +380,8 @@ impl Pass<'_> {
                 let stage = self.attempt.open.plan.documents_from(self.attempt.stage).unwrap_or_default();
                 (format!("stage {stage}, task {}", self.attempt.task), u64::from(number))
             }
+            Place::Signed { task, number } => (format!("task {task}"), number),
         };
         self.problems.push(Problem { source, offset, id: id.to_owned(), reason, detail });
     }
-}
-
-/// What the barrier before found of this task's documents.
-struct After {
-    found: Found,
-    step: &'static str,
-    index: usize,
-}
-
-enum Found {
-    Drops(DropList<Box<dyn Read + Send>>, Barrier),
-    Levels { selection: Box<Selection>, rows: Levels, levels: Vec<Option<u32>> },
-}
-
-impl After {
-    fn open(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
-        let found = match attempt.built(barrier)? {
-            Built::Barrier(barrier) => Found::Drops(drop_list(attempt)?, barrier),
-            Built::Selection(selection) => Found::Levels {
-                levels: vec![None; selection.scores.keys.len()],
-                selection: Box::new(selection),
-                rows: Levels::open(attempt)?,
-            },
-            _ => return Err(TaskError::fatal(format!("step {barrier} is no barrier"))),
-        };
-        let step = attempt.open.recipe.steps.get(barrier).map_or("", |spec| spec.def.name);
-        Ok(Self { found, step, index: barrier })
-    }
-
-    /// Says what becomes of a document, of which some units may go, and how many went.
-    fn apply(&mut self, doc: &mut Document, units: Range<u32>) -> Result<(Verdict, u64), TaskError> {
-        match &mut self.found {
-            Found::Drops(list, barrier) => take_units(list, barrier, doc, units),
-            Found::Levels { selection, rows, levels } => {
-                rows.at(units.start, levels)?;
-                Ok((selection.decide(doc, levels), 0))
-            }
-        }
-    }
-}
-
-/// The part of a dedup's drop list that concerns this task's documents.
-fn drop_list(attempt: &Attempt) -> Result<DropList<Box<dyn Read + Send>>, TaskError> {
-    let shard = attempt.shard()?;
-    let tasks = attempt.open.plan.stages.get(attempt.stage).map_or(0, |s| s.tasks);
-    let shards = u32::try_from(tasks).map_err(|_| TaskError::fatal("more than 2^32 tasks"))?;
-    // The stage just before this one made the list: one file over all shards.
-    let record = attempt.earlier(attempt.stage - 1, 0)?;
-    let file = record.files.get(&FileRole::Drops).and_then(|files| files.first());
-    let file = file.ok_or_else(|| TaskError::fatal("the dedup before left no drop list"))?;
-    let tail = file.bytes.saturating_sub(droplist::tail_bytes(shards))..file.bytes;
-    let index = droplist::Index::parse(&file.path, &attempt.read_at(file, tail)?)?;
-    let (offset, length) = index.byte_range(shard)?;
-    Ok(index.list(shard, attempt.read_range(file, offset..offset + length))?)
-}
-
-/// Takes the units that go out of a document, and says how many.
-fn take_units(
-    list: &mut DropList<Box<dyn Read + Send>>,
-    barrier: &mut Barrier,
-    doc: &mut Document,
-    units: Range<u32>,
-) -> Result<(Verdict, u64), TaskError> {
-    let mut gone = Vec::new();
-    for unit in units.clone() {
-        if list.dropped(unit)?.is_some() {
-            gone.push(unit - units.start);
-        }
-    }
-    if gone.is_empty() {
-        return Ok((Verdict::Keep, 0));
-    }
-    let verdict = match &mut barrier.signer {
-        Signer::Exact(exact) => exact.remove(doc, &|place| gone.binary_search(&place).is_ok()),
-        Signer::Fuzzy(_) => Verdict::dropped(barrier.reason),
-    };
-    Ok((verdict, gone.len() as u64))
 }

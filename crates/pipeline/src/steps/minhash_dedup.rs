@@ -1,7 +1,7 @@
 //! `minhash_dedup`
 
 use super::survivors::{MaxDropShare, Prefer, Ranking, Survivor};
-use crate::step::{Context, Fuzzy, FuzzySigner, Kind, Similarity};
+use crate::step::{Context, Fuzzy, FuzzySigner, Kind, Similarity, Way};
 use crate::{Barrier, BuildError, Built, Document, Signer, Step};
 use gristmill_dedup::minhash::{self, PRESETS};
 use gristmill_dedup::sets::Measure;
@@ -194,8 +194,8 @@ impl Step for MinhashDedup {
         }))
     }
 
-    fn verifies(params: &Params) -> bool {
-        params.verify != Verify::None
+    fn way(params: &Params) -> Way {
+        if params.verify == Verify::None { Way::Join } else { Way::VerifyAndJoin }
     }
 }
 
@@ -234,12 +234,13 @@ impl FuzzySigner for Shingles {
 
 #[cfg(test)]
 mod tests {
+    use crate::step::Way;
     use crate::steps::find;
     use serde_json::{Value, json};
 
     fn parsed(params: &Value) -> Result<bool, String> {
         let step = find("minhash_dedup").expect("a step");
-        step.parse(params).map(|parsed| parsed.verifies()).map_err(|error| error.message)
+        step.parse(params).map(|parsed| parsed.way() == Way::VerifyAndJoin).map_err(|error| error.message)
     }
 
     #[test]

@@ -1,20 +1,21 @@
 //! Where kept documents go: into the dataset, or to the next pass.
 
+use super::grams::Grams;
+use super::scores::Scores;
 use crate::TaskError;
 use crate::files::{self, Out};
 use crate::frames::FrameWriter;
 use crate::ranks::RankWriter;
-use crate::task::selection::ScoreRow;
 use crate::task::{Attempt, SORT_MEMORY};
 use gristmill_dedup::sort::{Noted, Plain};
+use gristmill_dedup::substring::Finder;
 use gristmill_dedup::{keyfile, sets};
-use gristmill_job::{FileEntry, FileRole};
+use gristmill_job::{FileEntry, FileRole, TaskRecord};
+use gristmill_pipeline::Document;
 use gristmill_pipeline::recipe::{Layout, OutputFormat};
 use gristmill_pipeline::stage::MapStage;
 use gristmill_pipeline::step::{Built, Exact, Fuzzy, FuzzySigner, Signer};
-use gristmill_pipeline::{Barrier, Document, Selection};
 use gristmill_storage::{Carry, Compression, Encoding, HashingWriter, Push, Writer};
-use std::collections::{BTreeMap, HashSet};
 use std::fs::File;
 use std::io;
 
@@ -39,10 +40,11 @@ impl Sink {
         }
     }
 
-    pub(super) fn finish(self, attempt: &Attempt) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
+    /// Puts the files into the task's record.
+    pub(super) fn finish(self, attempt: &Attempt, record: &mut TaskRecord) -> Result<(), TaskError> {
         match self {
-            Self::Data(files) => files.finish(attempt),
-            Self::Next(next) => next.finish(attempt),
+            Self::Data(files) => files.finish(attempt, record),
+            Self::Next(next) => next.finish(attempt, record),
         }
     }
 }
@@ -132,12 +134,13 @@ impl DataFiles {
         Ok(())
     }
 
-    fn finish(mut self, attempt: &Attempt) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
+    fn finish(mut self, attempt: &Attempt, record: &mut TaskRecord) -> Result<(), TaskError> {
         if self.even_empty && self.files.is_empty() {
             self.writer(attempt)?;
         }
         self.close()?;
-        Ok(BTreeMap::from([(FileRole::Data, self.files)]))
+        record.files.insert(FileRole::Data, self.files);
+        Ok(())
     }
 }
 
@@ -172,37 +175,11 @@ enum Signatures {
         sources: Option<Sources>,
     },
     Scores(Scores),
-}
-
-struct Scores {
-    selection: Selection,
-    rows: keyfile::Writer<u128, Noted, File, Scratch>,
-    /// Groups whose names are written.
-    named: HashSet<u64>,
-    note: Vec<u8>,
-}
-
-/// Groups that are remembered, so that their names are written once; of more, some are written again.
-const NAMED_MAX: usize = 1 << 16;
-
-impl Scores {
-    fn push(&mut self, doc: &Document, number: u32) -> Result<(), gristmill_dedup::Error> {
-        let Self { selection, rows, named, note } = self;
-        let mut failed = None;
-        selection.sign(doc, |signed| {
-            let key = ScoreRow::of_score(&signed, note);
-            let mut pushed = rows.push(key, number, note);
-            if pushed.is_ok() && named.insert(signed.group) {
-                if named.len() > NAMED_MAX {
-                    named.clear();
-                }
-                let key = ScoreRow::of_name(&signed, note);
-                pushed = rows.push(key, u32::MAX, note);
-            }
-            failed = failed.take().or(pushed.err());
-        });
-        failed.map_or(Ok(()), Err)
-    }
+    Bloom(Grams),
+    Spans {
+        finder: Finder,
+        keys: keyfile::Writer<u64, Plain, File, Scratch>,
+    },
 }
 
 struct Sets {
@@ -215,21 +192,24 @@ struct Sources {
     writer: RankWriter<HashingWriter<Out>>,
 }
 
-impl NextPass {
-    fn new(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
-        let scratch: Scratch = Box::new(attempt.scratch());
+impl Signatures {
+    fn of(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
         let signer = match attempt.built(barrier)? {
-            Built::Selection(selection) => Signatures::Scores(Scores {
-                selection,
-                rows: keyfile::Writer::new(SORT_MEMORY, scratch),
-                named: HashSet::new(),
-                note: Vec::new(),
-            }),
-            Built::Barrier(Barrier { signer: Signer::Exact(units), .. }) => {
-                Signatures::Exact { units, keys: keyfile::Writer::new(SORT_MEMORY, scratch) }
+            Built::Barrier(barrier) => barrier.signer,
+            Built::Selection(selection) => return Ok(Self::Scores(Scores::new(attempt, selection))),
+            Built::Bloom(bloom) => return Ok(Self::Bloom(Grams::new(attempt, bloom)?)),
+            Built::Spans(spans) => {
+                let keys = keyfile::Writer::new(SORT_MEMORY, Box::new(attempt.scratch()) as Scratch);
+                return Ok(Self::Spans { finder: spans.finder()?, keys });
             }
-            Built::Barrier(Barrier { signer: Signer::Fuzzy(fuzzy), .. }) => {
-                let Fuzzy { signer, verify, guard } = fuzzy;
+            _ => return Err(TaskError::fatal("what stands behind the pass is no barrier")),
+        };
+        let scratch: Scratch = Box::new(attempt.scratch());
+        match signer {
+            Signer::Exact(units) => {
+                Ok(Self::Exact { units, keys: keyfile::Writer::new(SORT_MEMORY, scratch) })
+            }
+            Signer::Fuzzy(Fuzzy { signer, verify, guard }) => {
                 let path = attempt.path("ranks.zst");
                 let ranks = RankWriter::new(attempt.create_hashed(&path))?;
                 let keys = keyfile::Writer::new(SORT_MEMORY, scratch);
@@ -244,7 +224,7 @@ impl NextPass {
                     let path = attempt.path("sets");
                     Sets { writer: sets::Writer::new(attempt.create_hashed(&path)), path }
                 });
-                Signatures::Fuzzy {
+                Ok(Self::Fuzzy {
                     signer,
                     keys,
                     signed: Vec::new(),
@@ -253,10 +233,15 @@ impl NextPass {
                     rank: Vec::new(),
                     sets,
                     sources,
-                }
+                })
             }
-            _ => return Err(TaskError::fatal(format!("step {barrier} is no barrier"))),
-        };
+        }
+    }
+}
+
+impl NextPass {
+    fn new(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
+        let signer = Signatures::of(attempt, barrier)?;
         let path = attempt.path("documents.zst");
         let frames = FrameWriter::new(attempt.create_hashed(&path))?;
         Ok(Self { path, frames, units: 0, signer })
@@ -295,8 +280,27 @@ impl NextPass {
                 }
                 next = first.checked_add(1);
             }
+            Signatures::Spans { finder, keys } => {
+                let text = doc.text.as_ref().map_or("", |text| text.as_str());
+                let mut failed = None;
+                let units = finder.anchors(text, |place, key| {
+                    // What has no number any more fails below.
+                    let unit = u32::try_from(place).ok().and_then(|place| first.checked_add(place));
+                    if let Some(unit) = unit
+                        && let Err(error) = keys.push(key, unit, &[])
+                    {
+                        failed.get_or_insert(error);
+                    }
+                });
+                failed.map_or(Ok(()), Err)?;
+                next = u32::try_from(units).ok().and_then(|units| first.checked_add(units));
+            }
             Signatures::Scores(scores) => {
                 scores.push(doc, first)?;
+                next = first.checked_add(1);
+            }
+            Signatures::Bloom(grams) => {
+                grams.write(doc, first)?;
                 next = first.checked_add(1);
             }
         }
@@ -308,15 +312,16 @@ impl NextPass {
         Ok(self.frames.write(doc, self.units - first)?)
     }
 
-    fn finish(self, attempt: &Attempt) -> Result<BTreeMap<FileRole, Vec<FileEntry>>, TaskError> {
-        let mut written = BTreeMap::new();
+    fn finish(self, attempt: &Attempt, record: &mut TaskRecord) -> Result<(), TaskError> {
+        let written = &mut record.files;
         let (documents, out) = self.frames.finish()?;
         written.insert(FileRole::Documents, vec![files::finish(out, self.path, documents)?]);
         let path = attempt.path("keys");
         let mut out = attempt.create_hashed(&path);
         let summary = match self.signer {
             Signatures::Exact { keys, .. } => keys.finish(&mut out)?,
-            Signatures::Scores(scores) => scores.rows.finish(&mut out)?,
+            Signatures::Scores(scores) => scores.finish(&mut out)?,
+            Signatures::Spans { keys, .. } => keys.finish(&mut out)?,
             Signatures::Fuzzy { keys, path, ranks, sets, sources, .. } => {
                 let (count, ranks) = ranks.finish()?;
                 written.insert(FileRole::Ranks, vec![files::finish(ranks, path, count)?]);
@@ -330,8 +335,9 @@ impl NextPass {
                 }
                 keys.finish(&mut out)?
             }
+            Signatures::Bloom(grams) => return grams.finish(attempt, record),
         };
         written.insert(FileRole::Keys, vec![files::finish(out, path, summary.entries)?]);
-        Ok(written)
+        Ok(())
     }
 }
