@@ -3,6 +3,7 @@
 mod api;
 mod client;
 mod cluster;
+mod clusters;
 mod dclm;
 mod dedup;
 mod hostile;
@@ -13,6 +14,7 @@ mod resume;
 mod run;
 mod scale;
 mod sim;
+mod soak;
 mod steps;
 mod storage;
 mod union;

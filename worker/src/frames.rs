@@ -108,16 +108,17 @@ impl<R: Read> FrameReader<R> {
         Ok(Some((doc, units)))
     }
 
-    /// Passes over a document and gives the number of its units; none at the end.
-    pub(crate) fn skip(&mut self) -> io::Result<Option<u32>> {
-        let Some((lengths, units)) = self.head()? else { return Ok(None) };
+    /// Passes over a document and gives its identity and the number of its units; none at the end.
+    pub(crate) fn skip(&mut self) -> io::Result<Option<(String, u32)>> {
+        let Some(([id, lengths @ ..], units)) = self.head()? else { return Ok(None) };
+        let id = self.string(id)?;
         let length = lengths.iter().filter(|length| **length != NONE).map(|length| u64::from(*length)).sum();
         let skipped = io::copy(&mut self.input.by_ref().take(length), &mut io::sink())?;
         if skipped != length {
             return Err(io::ErrorKind::UnexpectedEof.into());
         }
         self.documents += 1;
-        Ok(Some(units))
+        Ok(Some((id, units)))
     }
 
     /// The lengths of the next document's parts, and the number of its units.
@@ -196,7 +197,7 @@ mod tests {
     fn documents_can_be_passed_over() {
         let bytes = sample();
         let mut reader = FrameReader::new(&bytes[..]).expect("zstd");
-        assert_eq!(reader.skip().expect("first"), Some(1));
+        assert_eq!(reader.skip().expect("first"), Some(("x#0".to_owned(), 1)));
         assert_eq!(reader.next().expect("read").expect("second").0.id, "x#1");
         assert_eq!(reader.skip().expect("end"), None);
     }

@@ -34,9 +34,12 @@ pub(crate) fn run(args: Args) -> Outcome {
     for list in std::mem::take(&mut manifest.file_lists) {
         manifest.files.extend(read_list(&stores, runtime.handle(), &output, &list).map_err(Failure::Job)?);
     }
+    for list in std::mem::take(&mut manifest.cluster_lists) {
+        manifest.clusters.extend(read_list(&stores, runtime.handle(), &output, &list).map_err(Failure::Job)?);
+    }
     let mut wrong = accounting(&manifest);
     let mut expected = BTreeSet::new();
-    for file in &manifest.files {
+    for file in manifest.files.iter().chain(&manifest.clusters) {
         expected.insert(file.path.clone());
         match check_file(&stores, runtime.handle(), &output, file) {
             Ok(None) => {}
@@ -44,12 +47,14 @@ pub(crate) fn run(args: Args) -> Outcome {
             Err(error) => wrong.push(format!("{error:#}")),
         }
     }
-    let strangers = strangers(&stores, &output, manifest.layout().folder(), &expected);
-    wrong.extend(runtime.block_on(strangers).map_err(Failure::Job)?);
+    for folder in [manifest.layout().folder(), "clusters"] {
+        let strangers = strangers(&stores, &output, folder, &expected);
+        wrong.extend(runtime.block_on(strangers).map_err(Failure::Job)?);
+    }
     if wrong.is_empty() {
         eprintln!(
             "{} files and {} documents are as the manifest says",
-            manifest.files.len(),
+            manifest.files.len() + manifest.clusters.len(),
             manifest.documents.kept
         );
         return Ok(());

@@ -3,12 +3,14 @@
 //! Between two records nothing is in hand: there the attempt looks whether it shall stop, and long ones take checkpoints
 //! ([`log`]). What is known to be poison is counted and passed over without being touched.
 
+mod drops;
 mod log;
 mod observations;
 mod sink;
 
 pub(crate) use log::add_poison;
 
+use self::drops::Drops;
 use self::log::Log;
 use self::observations::Observations;
 use self::sink::Sink;
@@ -17,14 +19,10 @@ use crate::TaskError;
 use crate::frames::FrameReader;
 use crate::hand::Order;
 use crate::reading::{self, Reading};
-use gristmill_dedup::droplist::{self, DropList};
 use gristmill_job::{FileEntry, FileRole, PROBLEMS_PER_TASK, Place, Poison, Problem, Slice, TaskRecord};
 use gristmill_pipeline::stage::MapStage;
-use gristmill_pipeline::step::Signer;
-use gristmill_pipeline::{Barrier, Chain, Document, Tally, Verdict};
+use gristmill_pipeline::{Chain, Document, Tally, Verdict};
 use gristmill_storage::{At, Item, Limits, Open, Records, StoreSource, Uri, open};
-use std::io::Read;
-use std::ops::Range;
 use std::sync::Arc;
 
 /// The reason of documents that no attempt survives, and of files whose reading none does.
@@ -59,13 +57,17 @@ pub(super) fn run(attempt: &Attempt, stage: &MapStage) -> Result<TaskRecord, Tas
         poison: last.poison.clone(),
         log: if long { Some(Log::new(attempt, last.clone())?) } else { None },
     };
+    let mut drops = stage.after.map(|barrier| Drops::open(attempt, barrier)).transpose()?;
     match input {
         Input::Slices(slices) => pass.read_slices(slices, last.rest)?,
-        Input::Documents(shard) => pass.read_documents(&shard, stage, last.rest)?,
+        Input::Documents(shard) => pass.read_documents(&shard, drops.as_mut(), last.rest)?,
     }
     pass.flush()?;
     attempt.hand.empty(pass.tally.seen, pass.tally.kept);
     let mut files = pass.sink.finish(attempt)?;
+    if let Some(drops) = drops {
+        drops.finish(&mut files)?;
+    }
     pass.observations.finish(attempt, &mut files)?;
     tracing::info!(
         stage = attempt.stage,
@@ -240,12 +242,16 @@ impl Pass<'_> {
     }
 
     /// A later pass: what the pass before kept, less what the dedup between them found.
-    fn read_documents(&mut self, shard: &Shard, stage: &MapStage, rest: Place) -> Result<(), TaskError> {
+    fn read_documents(
+        &mut self,
+        shard: &Shard,
+        mut drops: Option<&mut Drops>,
+        rest: Place,
+    ) -> Result<(), TaskError> {
         let Place::Document { number: first } = rest else {
             return Err(TaskError::fatal("a checkpoint of another kind of task"));
         };
         let attempt = self.attempt;
-        let mut drops = stage.after.map(|barrier| Drops::open(attempt, barrier)).transpose()?;
         // Documents, and the units that the dedup knew them by.
         let (mut number, mut unit) = (0, 0);
         for file in &shard.files {
@@ -255,7 +261,10 @@ impl Pass<'_> {
                 let place = Place::Document { number };
                 if number < first {
                     attempt.check_stopped()?;
-                    let Some(units) = frames.skip().map_err(corrupt)? else { break };
+                    let Some((id, units)) = frames.skip().map_err(corrupt)? else { break };
+                    if let Some(drops) = &mut drops {
+                        drops.pass_over(attempt, &id, unit..unit + units)?;
+                    }
                     number += 1;
                     unit += units;
                     continue;
@@ -266,7 +275,7 @@ impl Pass<'_> {
                 let mut verdict = Verdict::Keep;
                 if let Some(drops) = &mut drops {
                     let taken;
-                    (verdict, taken) = drops.apply(&mut doc, unit..unit + units)?;
+                    (verdict, taken) = drops.apply(attempt, &mut doc, unit..unit + units)?;
                     if verdict.is_keep() {
                         self.tally.passed(drops.index, 1);
                         self.tally.took(drops.index, taken);
@@ -368,49 +377,5 @@ impl Pass<'_> {
             }
         };
         self.problems.push(Problem { source, offset, id: id.to_owned(), reason, detail });
-    }
-}
-
-/// The part of a dedup's drop list that concerns this task's documents.
-struct Drops {
-    list: DropList<Box<dyn Read + Send>>,
-    step: &'static str,
-    index: usize,
-    barrier: Barrier,
-}
-
-impl Drops {
-    fn open(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
-        let shard = attempt.shard()?;
-        let tasks = attempt.open.plan.stages.get(attempt.stage).map_or(0, |s| s.tasks);
-        let shards = u32::try_from(tasks).map_err(|_| TaskError::fatal("more than 2^32 tasks"))?;
-        // The stage just before this one made the list: one file over all shards.
-        let record = attempt.earlier(attempt.stage - 1, 0)?;
-        let file = record.files.get(&FileRole::Drops).and_then(|files| files.first());
-        let file = file.ok_or_else(|| TaskError::fatal("the dedup before left no drop list"))?;
-        let tail = file.bytes.saturating_sub(droplist::tail_bytes(shards))..file.bytes;
-        let index = droplist::Index::parse(&file.path, &attempt.read_at(file, tail)?)?;
-        let (offset, length) = index.byte_range(shard)?;
-        let list = index.list(shard, attempt.read_range(file, offset..offset + length))?;
-        let step = attempt.open.recipe.steps.get(barrier).map_or("", |spec| spec.def.name);
-        Ok(Self { list, step, index: barrier, barrier: attempt.barrier(barrier)? })
-    }
-
-    /// Takes the units that go out of a document, and says how many.
-    fn apply(&mut self, doc: &mut Document, units: Range<u32>) -> Result<(Verdict, u64), TaskError> {
-        let mut gone = Vec::new();
-        for unit in units.clone() {
-            if self.list.dropped(unit)?.is_some() {
-                gone.push(unit - units.start);
-            }
-        }
-        if gone.is_empty() {
-            return Ok((Verdict::Keep, 0));
-        }
-        let verdict = match &mut self.barrier.signer {
-            Signer::Exact(exact) => exact.remove(doc, &|place| gone.binary_search(&place).is_ok()),
-            Signer::Fuzzy(_) => Verdict::dropped(self.barrier.reason),
-        };
-        Ok((verdict, gone.len() as u64))
     }
 }
