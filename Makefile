@@ -45,11 +45,10 @@ check: ## format and lints, as CI demands them
 	$(CARGO) clippy --workspace --all-targets -- -D warnings
 
 soak: GRISTMILL_BINARY := $(or $(CARGO_TARGET_DIR),$(CURDIR)/target)/release/gristmill
-soak: setup build ## the long forms: a thousand kills, hundreds of seeds, ten million tasks, skew and chains of 50 million rows
+soak: setup build ## the long forms: a thousand kills, hundreds of seeds, ten million tasks, skew and chains of 50 million documents
 	$(CARGO) test --release -p gristmill-tests --test it -- --ignored --test-threads 1
 	$(CARGO) test --release -p gristmill-storage --lib -- --ignored
 	$(CARGO) test --release -p gristmill-extract --tests -- --ignored --nocapture --test-threads 1
-	$(CARGO) bench -p gristmill-dedup --bench dedup_soak -- 50000000 64
 
 build: .setup/rust
 	$(CARGO) build --release -p gristmill-cli

@@ -97,9 +97,15 @@ pub(crate) fn parse_uri(text: &str) -> Result<Uri, Failure> {
 }
 
 pub(crate) fn runtime() -> Result<tokio::runtime::Runtime, Failure> {
-    tokio::runtime::Builder::new_multi_thread()
-        .enable_all()
-        .build()
-        .context("cannot start the runtime")
-        .map_err(Failure::Job)
+    build(&mut tokio::runtime::Builder::new_multi_thread())
+}
+
+/// The runtime of a process that works on tasks, so many at once. A thread that reads files keeps some megabytes to itself: there
+/// are a few for each lane, and not the hundreds that a burst of requests would start.
+pub(crate) fn working_runtime(lanes: usize) -> Result<tokio::runtime::Runtime, Failure> {
+    build(tokio::runtime::Builder::new_multi_thread().max_blocking_threads(6 + 2 * lanes))
+}
+
+fn build(builder: &mut tokio::runtime::Builder) -> Result<tokio::runtime::Runtime, Failure> {
+    builder.enable_all().build().context("cannot start the runtime").map_err(Failure::Job)
 }

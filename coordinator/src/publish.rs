@@ -14,7 +14,7 @@ use gristmill_job::{
     StageRecord, StepPassage, VERSION, pages, without_output_path,
 };
 use gristmill_pipeline::recipe::Layout;
-use gristmill_pipeline::stage::Stage;
+use gristmill_pipeline::stage::{MapStage, Stage};
 use gristmill_storage::{Kind, Store, StoreError, Stores, Uri, UriError};
 use sha2::{Digest, Sha256};
 use std::sync::Arc;
@@ -79,6 +79,7 @@ impl Place {
 /// Publishes the dataset of a job whose stages are all committed. May be repeated.
 pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result<Manifest, PublishError> {
     let place = Place::open(&driver.stores, &driver.output)?;
+    let clusters = bring_clusters(driver, &place).await?;
     let files = match driver.plan.layout() {
         Layout::Parts => bring_parts(driver, &place).await?,
         Layout::Dclm => dclm::bring(driver, &place).await?,
@@ -121,6 +122,8 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
         stages,
         files: files.listed,
         file_lists: files.lists,
+        clusters: clusters.listed,
+        cluster_lists: clusters.lists,
     };
     let problems = problems(driver).await?;
     if !problems.is_empty() {
@@ -130,27 +133,33 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
     json.push(b'\n');
     place.store.put(&place.key("manifest.json"), json.into()).await?;
     // What a killed publisher left half written.
-    let folder = driver.plan.layout().folder();
-    place.store.sweep(&place.key(&format!("{folder}/")), Duration::ZERO).await?;
+    for folder in [driver.plan.layout().folder(), CLUSTERS] {
+        place.store.sweep(&place.key(&format!("{folder}/")), Duration::ZERO).await?;
+    }
     Ok(manifest)
 }
 
-/// The files of a dataset: in `listed` while they are few, else in `lists`.
-#[derive(Default)]
+/// Files of a dataset: in `listed` while they are few, else in `lists`.
 struct Files {
+    /// The folder of the lists.
+    folder: &'static str,
     listed: Vec<FileEntry>,
     lists: Vec<FileEntry>,
     rows: u64,
 }
 
 impl Files {
+    fn listed_in(folder: &'static str) -> Self {
+        Self { folder, listed: Vec::new(), lists: Vec::new(), rows: 0 }
+    }
+
     /// Takes in a file that is in its place.
     async fn add(&mut self, place: &Place, file: FileEntry) -> Result<(), PublishError> {
         self.rows += file.rows;
         self.listed.push(file);
         if self.listed.len() > FILES_MAX {
             let full: Vec<FileEntry> = self.listed.drain(..FILES_MAX).collect();
-            self.lists.push(write_list(place, self.lists.len(), &full).await?);
+            self.lists.push(write_list(place, self.folder, self.lists.len(), &full).await?);
         }
         Ok(())
     }
@@ -158,7 +167,7 @@ impl Files {
     async fn finish(mut self, place: &Place) -> Result<Self, PublishError> {
         if !self.lists.is_empty() && !self.listed.is_empty() {
             let rest = std::mem::take(&mut self.listed);
-            self.lists.push(write_list(place, self.lists.len(), &rest).await?);
+            self.lists.push(write_list(place, self.folder, self.lists.len(), &rest).await?);
         }
         Ok(self)
     }
@@ -166,16 +175,44 @@ impl Files {
 
 /// Brings all data files to their place, in order.
 async fn bring_parts(driver: &Driver, place: &Place) -> Result<Files, PublishError> {
-    let last = driver.plan.last_pass();
-    let tasks = driver.plan.stages.get(last).map_or(0, |s| s.tasks);
-    let mut files = Files::default();
+    let mut files = Files::listed_in("_files");
+    bring_all(driver, place, driver.plan.last_pass(), FileRole::Data, "data", &mut files).await?;
+    files.finish(place).await
+}
+
+/// Where the files lie that say which documents were joined.
+const CLUSTERS: &str = "clusters";
+
+/// Brings those of all dedups that write them, in the order of the recipe.
+async fn bring_clusters(driver: &Driver, place: &Place) -> Result<Files, PublishError> {
+    let mut files = Files::listed_in("_cluster_files");
+    for (number, planned) in driver.plan.stages.iter().enumerate() {
+        let Stage::Map(MapStage { after: Some(barrier), .. }) = planned.stage else { continue };
+        if let Some(spec) = driver.recipe.steps.get(barrier).filter(|spec| spec.parsed.clusters()) {
+            let folder = format!("{CLUSTERS}/{barrier:02}-{}", spec.def.name);
+            bring_all(driver, place, number, FileRole::Clusters, &folder, &mut files).await?;
+        }
+    }
+    files.finish(place).await
+}
+
+/// Brings all files of a role that a stage left to a folder, in order.
+async fn bring_all(
+    driver: &Driver,
+    place: &Place,
+    stage: usize,
+    role: FileRole,
+    folder: &str,
+    files: &mut Files,
+) -> Result<(), PublishError> {
+    let tasks = driver.plan.stages.get(stage).map_or(0, |s| s.tasks);
     for page in 0..pages(tasks) {
-        let records = driver.job.must_page(last, page).await?;
-        let data = records.into_iter().flat_map(|mut r| r.files.remove(&FileRole::Data).unwrap_or_default());
-        let mut brought = stream::iter(data)
+        let records = driver.job.must_page(stage, page).await?;
+        let left = records.into_iter().flat_map(|mut r| r.files.remove(&role).unwrap_or_default());
+        let mut brought = stream::iter(left)
             .map(|file| async move {
                 let name = file.path.rsplit('/').next().unwrap_or_default();
-                let published = format!("data/{name}");
+                let published = format!("{folder}/{name}");
                 bring(driver, &file.path, place, &place.key(&published)).await?;
                 Ok::<_, PublishError>(FileEntry { path: published, ..file })
             })
@@ -184,11 +221,16 @@ async fn bring_parts(driver: &Driver, place: &Place) -> Result<Files, PublishErr
             files.add(place, file?).await?;
         }
     }
-    files.finish(place).await
+    Ok(())
 }
 
-async fn write_list(place: &Place, number: usize, files: &[FileEntry]) -> Result<FileEntry, PublishError> {
-    let path = format!("_files/{number:05}.jsonl");
+async fn write_list(
+    place: &Place,
+    folder: &str,
+    number: usize,
+    files: &[FileEntry],
+) -> Result<FileEntry, PublishError> {
+    let path = format!("{folder}/{number:05}.jsonl");
     let bytes = lines(files);
     let entry = FileEntry {
         path: path.clone(),

@@ -1,8 +1,9 @@
 //! Global deduplication from end to end, against what a simple program over the whole corpus would keep.
 
+use crate::clusters::clusters;
 use crate::run::{must_run, published};
 use crate::steps::{corpus, recipe, rows};
-use gristmill_tests::{jsonl, shared};
+use gristmill_tests::{gristmill, jsonl, shared};
 use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::Path;
@@ -83,7 +84,7 @@ fn equal_paragraphs_of_the_corpus_stay_once() {
 }
 
 /// Joins places into components and gives each its members.
-fn components(count: usize, joined: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
+pub(crate) fn components(count: usize, joined: impl Fn(usize, usize) -> bool) -> Vec<Vec<usize>> {
     let mut label: Vec<usize> = (0..count).collect();
     for a in 0..count {
         for b in 0..a {
@@ -101,7 +102,7 @@ fn components(count: usize, joined: impl Fn(usize, usize) -> bool) -> Vec<Vec<us
 }
 
 /// What two texts share of their runs of five words: (shared, of both, of the smaller one).
-fn overlap(left: &str, right: &str) -> (f64, f64, f64) {
+pub(crate) fn overlap(left: &str, right: &str) -> (f64, f64, f64) {
     let shingles = |text: &str| -> BTreeSet<String> {
         let words: Vec<&str> = text.split(' ').collect();
         words.windows(5).map(|window| window.join(" ")).collect()
@@ -114,7 +115,7 @@ fn overlap(left: &str, right: &str) -> (f64, f64, f64) {
 
 /// Texts that are alike to every degree: each is a run of words of one of ten sources, at a place that drifts on, some
 /// shorter, some with a word exchanged. Some are copies.
-fn alike(file: u64, number: u64) -> String {
+pub(crate) fn alike(file: u64, number: u64) -> String {
     let at = file * 131 + number;
     let (source, start) = (at % 10, at * at % 240 / 4);
     let word = |place: u64| format!("words{}", (source * 7919 + place * place * 31 + place * 17) % 9973);
@@ -143,7 +144,8 @@ fn what_meets_is_joined_only_if_it_is_similar() {
     // So many bands of two rows that whatever is similar meets, and a good deal that is not.
     for (verify, threshold) in [("jaccard", 0.8), ("jaccard", 0.65), ("containment", 0.8), ("none", 0.0)] {
         let compared = if verify == "none" { String::new() } else { format!(", threshold: {threshold}") };
-        recipe(folder, &format!("- minhash_dedup: {{bands: 60, rows: 2, verify: {verify}{compared}}}\n"), "");
+        let params = format!("bands: 60, rows: 2, verify: {verify}{compared}, survivor: first");
+        recipe(folder, &format!("- minhash_dedup: {{{params}}}\n"), "");
         run_both(folder);
         let kept = rows(&folder.join("one"));
         // Other tasks make other files of the same documents.
@@ -160,7 +162,12 @@ fn what_meets_is_joined_only_if_it_is_similar() {
         }
         let similar = |a: usize, b: usize| {
             let (shared, both, smaller) = overlaps[a][b];
-            shared >= threshold * if verify == "jaccard" { both } else { smaller }
+            let larger = both + shared - smaller;
+            if verify == "jaccard" {
+                shared >= threshold * both
+            } else {
+                shared >= threshold * smaller && smaller >= 0.5 * larger
+            }
         };
         let mut expected: Vec<&str> = components(all.len(), similar)
             .iter()
@@ -197,10 +204,41 @@ fn of_real_texts_no_pair_below_the_threshold_is_joined() {
         })
         .collect();
     let truth = components(ids.len(), |a, b| joined.contains(&(a, b)));
+    let mut component: BTreeMap<&str, usize> = BTreeMap::new();
+    for (number, members) in truth.iter().enumerate() {
+        component.extend(members.iter().map(|place| (ids[*place], number)));
+    }
+    // Of each document the similarities that it has, of 0.8 and above.
+    let mut similar: BTreeMap<&str, Vec<f64>> = BTreeMap::new();
+    let pairs = jsonl(&pairs);
+    for pair in &pairs {
+        let jaccard = pair["jaccard"].as_f64().filter(|jaccard| *jaccard >= 0.8 - 1e-6);
+        for key in ["a", "b"] {
+            similar.entry(pair[key].as_str().expect("an id")).or_default().extend(jaccard);
+        }
+    }
     for preset in ["dclm", "fineweb", "olmo"] {
-        recipe(folder, &format!("- minhash_dedup: {{preset: {preset}, threshold: 0.8}}\n"), "");
+        recipe(
+            folder,
+            &format!("- minhash_dedup: {{preset: {preset}, threshold: 0.8, clusters: true}}\n"),
+            "",
+        );
         run_both(folder);
         let kept = rows(&folder.join("one"));
+        let told = clusters(&folder.join("one"));
+        for row in &told {
+            let (id, survivor) =
+                (row["id"].as_str().expect("an id"), row["survivor"].as_str().expect("an id"));
+            assert_eq!(component.get(id), component.get(survivor), "{preset}: {row}");
+            // The list has six decimals.
+            let similarity = row["similarity"].as_f64().expect("a similarity");
+            assert!(similar[id].iter().any(|listed| (listed - similarity).abs() < 1e-6), "{preset}: {row}");
+        }
+        assert_eq!(
+            told.iter().filter(|row| row["kept"] == false).count(),
+            ids.len() - kept.len(),
+            "{preset}"
+        );
         let kept: BTreeSet<&str> = kept.iter().map(|row| row["id"].as_str().expect("an id")).collect();
         for members in &truth {
             let first = members.iter().map(|place| ids[*place]).min().expect("a member");
@@ -281,8 +319,64 @@ fn the_survivor_is_the_one_that_the_recipe_prefers() {
     recipe(folder, "- minhash_dedup: {preset: fineweb, max_component: 11}\n", "");
     let manifest = must_run(folder, &["--output", "held"]);
     assert_eq!(manifest["documents"]["kept"], 180);
-    let joined = json!([{"step": 0, "components": 0, "duplicates": 0, "largest": 12, "held_components": 15, "held_documents": 180, "held_sources": 0}]);
+    let mut firsts: BTreeMap<String, String> = BTreeMap::new();
+    for row in &all {
+        let first = firsts.entry(group(row)).or_insert_with(|| id(row));
+        *first = id(row).min(first.clone());
+    }
+    let named: BTreeSet<String> = firsts.into_values().collect();
+    let named: Vec<Value> = named.iter().map(|id| json!({"documents": 12, "survivor": id})).collect();
+    let joined = json!([{"step": 0, "components": 0, "duplicates": 0, "largest": 12, "held_components": 15, "held_documents": 180, "components_held": named, "held_sources": 0}]);
     assert_eq!(manifest["joined"], joined);
+}
+
+/// Components are found in memory where they fit and by rounds on the scratch disk where not, and so is all that is sorted.
+#[test]
+fn with_little_memory_the_disk_does_the_same() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    // Ten chains of texts, each sharing 78 of 80 words with the next one.
+    let text = |at: u64| -> String {
+        let (source, start) = (at % 10, at / 10 * 2);
+        (start..start + 80).map(|place| format!("s{source}w{place} ")).collect()
+    };
+    corpus(folder, &[600, 0, 500, 300], |file, number| {
+        let at = [0, 600, 600, 1100][file as usize] + number;
+        json!({"id": format!("{:04}", at * 997 % 1400), "text": text(at * 37 % 1400)})
+    });
+    // The manifest holds the recipe, and so what memory it allows.
+    let data = |output: &Path| {
+        let mut files = published(output);
+        files.remove("manifest.json");
+        files
+    };
+    let found = |more: &[&str]| -> (bool, Value) {
+        let _ = std::fs::remove_dir_all(folder.join("out"));
+        let mut run = gristmill();
+        run.current_dir(folder).args(["run", "recipe.yaml"]).args(more).env("GRISTMILL_LOG", "debug");
+        let output = run.output().expect("the program starts");
+        let log = String::from_utf8_lossy(&output.stderr);
+        assert!(output.status.success(), "{log}");
+        let manifest = std::fs::read(folder.join("out/manifest.json")).expect("a manifest");
+        let manifest: Value = serde_json::from_slice(&manifest).expect("JSON");
+        (log.contains("found components on disk"), manifest["joined"].clone())
+    };
+    for (params, most) in
+        [("verify: none", 10), ("threshold: 0.9", 10), ("verify: none, max_component: 140", 1400)]
+    {
+        recipe(folder, &format!("- minhash_dedup: {{preset: fineweb, {params}}}\n"), "");
+        let (on_disk, joined) = found(&["--set", "tasks.buckets=64"]);
+        let expected = data(&folder.join("out"));
+        assert!(!on_disk && rows(&folder.join("out")).len() <= most, "{params}: {joined}");
+        assert_eq!(joined[0]["largest"], 140, "{params}: chains hold together");
+        for lanes in ["1", "2", "8"] {
+            let little = ["--lanes", lanes, "--set", "tasks.memory=256KiB", "--set", "tasks.buckets=64"];
+            let (on_disk, joined_there) = found(&little);
+            assert!(on_disk || params.starts_with("threshold"), "{params}: the components fit in memory");
+            assert_eq!(joined_there, joined, "{params}, {lanes} lanes");
+            assert!(data(&folder.join("out")) == expected, "{params}, {lanes} lanes: other bytes");
+        }
+    }
 }
 
 #[test]

@@ -222,7 +222,7 @@ fn what_was_observed_and_what_waits_for_a_program_is_not_lost() {
 #[test]
 fn passes_between_barriers_go_on_where_they_were() {
     let slow = format!("- fault_injection: {{sleep_ms: {SLEEP_MS}}}\n");
-    let dedups = "- exact_dedup\n- minhash_dedup: {preset: fineweb}\n";
+    let dedups = "- exact_dedup\n- minhash_dedup: {preset: fineweb, clusters: true}\n";
     let steps = format!("{slow}{dedups}- keep_top: {{key: n, share: 90%}}\n{slow}");
     check(&steps, "jsonl.zst", &[0, 11]);
 }

@@ -15,7 +15,7 @@ name: test
 input: [in/*.jsonl]
 steps:
 - exact_dedup
-- minhash_dedup: {preset: fineweb}
+- minhash_dedup: {preset: fineweb, clusters: true, duplicates: list}
 - keep_top: {key: n, share: 90%, missing: keep}
 tasks: {size: 64KiB, buckets: 4}
 output: {path: out}
@@ -122,7 +122,7 @@ fn the_same_bytes_for_one_lane_and_eight_and_nothing_vanishes() {
     assert_eq!(problems.lines().count(), 12);
     for entry in fs::read_dir(folder.path().join("one")).expect("output") {
         let name = entry.expect("entry").file_name().to_string_lossy().into_owned();
-        assert!(name == "data" || name == "manifest.json" || name.starts_with('_'), "{name}");
+        assert!(["data", "clusters", "manifest.json"].contains(&&*name) || name.starts_with('_'), "{name}");
     }
     let verify = gristmill().current_dir(folder.path()).args(["verify", "one"]).output().expect("starts");
     assert!(verify.status.success(), "{}", String::from_utf8_lossy(&verify.stderr));
@@ -167,6 +167,9 @@ fn killed_twenty_times_it_ends_with_the_same_bytes_and_runs_nothing_twice() {
             published(&folder.path().join(&output)),
             "after {kills} kills in {rounds} rounds"
         );
+        let verify =
+            gristmill().current_dir(folder.path()).args(["verify", &output]).output().expect("starts");
+        assert!(verify.status.success(), "{}", String::from_utf8_lossy(&verify.stderr));
     }
 }
 

@@ -108,9 +108,14 @@ impl<R: Read> FrameReader<R> {
         Ok(Some((None, units)))
     }
 
-    /// Passes over a document and gives the number of its units; none at the end.
-    pub(crate) fn skip(&mut self) -> io::Result<Option<u32>> {
-        Ok(self.next_if(|_| false)?.map(|(_, units)| units))
+    /// Passes over a document and gives its identity and the number of its units; none at the end.
+    pub(crate) fn skip(&mut self) -> io::Result<Option<(String, u32)>> {
+        let Some(([id, lengths @ ..], units)) = self.head()? else { return Ok(None) };
+        let id = self.string(id)?;
+        self.pass_bytes(
+            lengths.iter().filter(|length| **length != NONE).map(|length| u64::from(*length)).sum(),
+        )?;
+        Ok(Some((id, units)))
     }
 
     fn document(&mut self, [id, record, content_type, body]: [u32; 4]) -> io::Result<Document> {
@@ -132,6 +137,10 @@ impl<R: Read> FrameReader<R> {
 
     fn pass(&mut self, lengths: [u32; 4]) -> io::Result<()> {
         let length = lengths.iter().filter(|length| **length != NONE).map(|length| u64::from(*length)).sum();
+        self.pass_bytes(length)
+    }
+
+    fn pass_bytes(&mut self, length: u64) -> io::Result<()> {
         let skipped = io::copy(&mut self.input.by_ref().take(length), &mut io::sink())?;
         if skipped != length {
             return Err(io::ErrorKind::UnexpectedEof.into());
@@ -216,7 +225,7 @@ mod tests {
     fn documents_can_be_passed_over() {
         let bytes = sample();
         let mut reader = FrameReader::new(&bytes[..]).expect("zstd");
-        assert_eq!(reader.skip().expect("first"), Some(1));
+        assert_eq!(reader.skip().expect("first"), Some(("x#0".to_owned(), 1)));
         assert_eq!(reader.next().expect("read").expect("second").0.id, "x#1");
         assert_eq!(reader.skip().expect("end"), None);
     }

@@ -59,9 +59,6 @@ pub(crate) struct Attempt {
     pub(crate) metrics: Metrics,
 }
 
-/// Memory for one sort. A task has two of them at most.
-const SORT_MEMORY: usize = 32 << 20;
-
 /// Does the task and gives the record to be committed.
 pub(crate) fn run(attempt: &Attempt) -> Result<TaskRecord, TaskError> {
     let planned = attempt.open.plan.stages.get(attempt.stage);
@@ -91,6 +88,16 @@ fn keep(slot: &mut Option<TaskError>, error: TaskError) -> Error {
 }
 
 impl Attempt {
+    /// Memory for what the task sorts and joins, by `tasks.memory` of the recipe.
+    fn memory(&self) -> u64 {
+        self.open.recipe.head.tasks.memory().0
+    }
+
+    /// Memory for one sort. A task has two of them at once, or one beside components.
+    fn sort_memory(&self) -> usize {
+        usize::try_from(self.memory() / 5).unwrap_or(usize::MAX)
+    }
+
     /// Whether to give up: asked between two documents or rows.
     pub(crate) fn check_stopped(&self) -> Result<(), TaskError> {
         if self.hand.order() == Order::GoOn { Ok(()) } else { Err(TaskError::stopped()) }

@@ -84,8 +84,10 @@ const TEXT_BYTES_PER_NGRAM: u64 = 5;
 const SPANS_BYTES_PER_TOKEN: u64 = 10;
 /// Of text after zstd -1, in the files that passes exchange.
 const ZSTD_SHARE: f64 = 0.45;
-/// What a lane holds: read-ahead, a page of the limit's size and its tree, two sorts, output in flight.
-const LANE_MEMORY: u64 = 160 << 20;
+/// What a lane holds in a pass, beside one sort: read-ahead, a page of the limit's size and its tree, output in flight.
+const PASS_MEMORY: u64 = 128 << 20;
+/// What it holds in the tasks of a dedup, beside what is sorted and joined: pieces of the files that are merged.
+const MERGE_MEMORY: u64 = 48 << 20;
 /// The program itself.
 const BASE_MEMORY: u64 = 40 << 20;
 
@@ -103,6 +105,8 @@ impl Needs {
                 text += bytes * factor;
             }
         }
+        let sorted = recipe.head.tasks.memory().0;
+        let lane = (PASS_MEMORY + sorted / 5).max(MERGE_MEMORY + sorted);
         let models: u64 = prepared.plan.resources.values().map(|r| r.bytes).sum();
         let cx = Context { resources: &prepared.resources, seed: recipe.head.seed };
         let (mut bytes_per_document, mut filter) = (0, None::<FilterNeeds>);
@@ -129,7 +133,7 @@ impl Needs {
             if recipe.steps.iter().any(|s| s.is_barrier()) { (text as f64 * ZSTD_SHARE) as u64 } else { 0 };
         Self {
             documents,
-            memory: BASE_MEMORY + models + LANE_MEMORY * lanes as u64 + filters,
+            memory: BASE_MEMORY + models + lane * lanes as u64 + filters,
             // Documents and what one barrier keeps of them, and the dataset itself.
             disk: exchanged + documents * bytes_per_document + (text as f64 * ZSTD_SHARE) as u64,
             filter,

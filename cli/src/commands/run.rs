@@ -3,7 +3,7 @@
 use crate::config::Span;
 use crate::display::Display;
 use crate::failure::{Failure, Outcome};
-use crate::request::{ModelArgs, RecipeArgs, parse_uri, runtime, stores};
+use crate::request::{ModelArgs, RecipeArgs, parse_uri, stores, working_runtime};
 use crate::service::{serve_metrics, stop_signal};
 use crate::supervise;
 use anyhow::{Context as _, anyhow};
@@ -73,7 +73,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     })?;
     let output = parse_uri(output)?;
     supervise::guard();
-    let runtime = runtime()?;
+    let runtime = working_runtime(args.lanes)?;
     let outcome = runtime.block_on(run_job(&args, recipe, output));
     // Threads that hang in a document are left to the system.
     runtime.shutdown_background();
@@ -277,6 +277,7 @@ impl Place {
             ("data/part-", ""),
             ("processed_data/", "_processed.jsonl"),
             ("stats/", "_stats.jsonl"),
+            ("clusters/", "/part-"),
             (&jobs, ""),
         ];
         for (folder, part) in ours {

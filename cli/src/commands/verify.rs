@@ -28,7 +28,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     dataset::all_files(&stores, runtime.handle(), &output, &mut manifest).map_err(Failure::Job)?;
     let mut wrong = accounting(&manifest);
     let mut expected = BTreeSet::new();
-    for file in &manifest.files {
+    for file in manifest.files.iter().chain(&manifest.clusters) {
         expected.insert(file.path.clone());
         match check_file(&stores, runtime.handle(), &output, file) {
             Ok(None) => {}
@@ -36,12 +36,14 @@ pub(crate) fn run(args: Args) -> Outcome {
             Err(error) => wrong.push(format!("{error:#}")),
         }
     }
-    let strangers = strangers(&stores, &output, manifest.layout().folder(), &expected);
-    wrong.extend(runtime.block_on(strangers).map_err(Failure::Job)?);
+    for folder in [manifest.layout().folder(), "clusters"] {
+        let strangers = strangers(&stores, &output, folder, &expected);
+        wrong.extend(runtime.block_on(strangers).map_err(Failure::Job)?);
+    }
     if wrong.is_empty() {
         eprintln!(
             "{} files and {} documents are as the manifest says",
-            manifest.files.len(),
+            manifest.files.len() + manifest.clusters.len(),
             manifest.documents.kept
         );
         return Ok(());

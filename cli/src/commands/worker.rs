@@ -6,7 +6,7 @@
 use crate::commands::run::default_lanes;
 use crate::config::{self, Config, Layer, Span};
 use crate::failure::{Failure, Outcome};
-use crate::request::runtime;
+use crate::request::working_runtime;
 use crate::service::{ServiceOptions, chance, force_exit, serve_metrics, stop_signal};
 use crate::supervise;
 use gristmill_queue::Producer as _;
@@ -66,7 +66,7 @@ pub(crate) fn run(args: &Args) -> Outcome {
         return config::print(&options);
     }
     supervise::guard();
-    let runtime = runtime()?;
+    let runtime = working_runtime(options.lanes.map_or_else(default_lanes, usize::from))?;
     let end = runtime.block_on(work(&options));
     // Threads that hang in a document are left to the system.
     runtime.shutdown_background();

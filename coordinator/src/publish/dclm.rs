@@ -15,7 +15,7 @@ use serde_json::{Value, json};
 pub(super) async fn bring(driver: &Driver, place: &Place) -> Result<Files, PublishError> {
     let passes = passes(driver);
     let tasks = driver.plan.stages.first().map_or(0, |stage| stage.tasks);
-    let mut files = Files::default();
+    let mut files = Files::listed_in("_files");
     for page in 0..pages(tasks) {
         // The records of a thousand tasks, of all passes.
         let mut shards: Vec<Shard> = inputs(driver, page).await?.into_iter().map(Shard::new).collect();

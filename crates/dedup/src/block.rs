@@ -302,6 +302,11 @@ impl<K: Key, R: Read> Reader<K, R> {
         &mut self.input
     }
 
+    /// The input, wherever it stands, and where the part ends that is read.
+    pub(crate) fn into_input(self) -> (R, u64) {
+        (self.input, self.end)
+    }
+
     fn corrupt(&self, what: impl Into<String>) -> Error {
         Error::corrupt(&self.file, self.block_offset, what)
     }

@@ -58,6 +58,27 @@ pub fn edges<S: Stream>(
     Ok(counts)
 }
 
+/// Reads all of `rows` and calls `emit(node, first, note)` for every row of a group of more than one, its first row included.
+pub fn members<S: Stream>(
+    rows: &mut S,
+    mut emit: impl FnMut(u64, u64, &[u8]) -> Result<(), Error>,
+) -> Result<(), Error> {
+    let mut note = Vec::new();
+    while let Some((key, first)) = rows.row() {
+        note.clear();
+        note.extend_from_slice(rows.note());
+        rows.advance()?;
+        if rows.row().is_some_and(|row| row.0 == key) {
+            emit(first, first, &note)?;
+        }
+        while let Some((_, node)) = rows.row().filter(|row| row.0 == key) {
+            emit(node, first, rows.note())?;
+            rows.advance()?;
+        }
+    }
+    Ok(())
+}
+
 /// Reads all of `rows` and calls `emit` for the pairs of documents that share a key, for
 /// [verification](crate::verify): which of them are joined is not known yet, so that a star is not enough (its
 /// centre may be the one that does not belong).
@@ -102,6 +123,54 @@ pub fn candidates<S: Stream>(
                 }
             }
         }
+        counts.rows += size;
+        counts.keys += 1;
+        counts.groups += u64::from(size > 1);
+        counts.largest = counts.largest.max(size);
+    }
+    Ok(counts)
+}
+
+/// Reads all of `rows` and sends documents that share a key to where they are compared with each other
+/// ([verification](crate::verify)): calls `emit(member, place)` for each of them but the place, which is the last of them.
+///
+/// Which of them are joined is not known yet, so that a star around one is not enough: it may be the one that does not
+/// belong. At one place all are compared; a group of up to `run` rows is sent to one. A larger group is cut into runs
+/// that overlap: each begins with the group's first row and with the last one of the run before. So a key that N
+/// documents share costs N (1 + 2/run) rows, and no list longer than `run` is held. Where keys agree on who comes last
+/// their rows are the same, and merge into one.
+///
+/// `run` is 3 or more. Rows have no notes, so that they come in the order of nodes. Counts' `edges` are the rows emitted.
+pub fn meetings<S: Stream>(
+    rows: &mut S,
+    run: usize,
+    mut emit: impl FnMut(u64, u64) -> Result<(), Error>,
+) -> Result<Counts, Error> {
+    let mut send = |members: &[u64]| -> Result<u64, Error> {
+        let Some((&place, others)) = members.split_last() else { return Ok(0) };
+        others.iter().try_for_each(|&member| emit(member, place))?;
+        Ok(others.len() as u64)
+    };
+    let run = run.max(3);
+    let mut counts = Counts::default();
+    let mut members: Vec<u64> = Vec::with_capacity(run);
+    while let Some((key, first)) = rows.row() {
+        rows.advance()?;
+        let (mut size, mut previous) = (1, first);
+        members.clear();
+        members.push(first);
+        while let Some((_, node)) = rows.row().filter(|row| row.0 == key) {
+            rows.advance()?;
+            size += 1;
+            if members.len() == run {
+                counts.edges += send(&members)?;
+                members.clear();
+                members.extend([first, previous]);
+            }
+            members.push(node);
+            previous = node;
+        }
+        counts.edges += send(&members)?;
         counts.rows += size;
         counts.keys += 1;
         counts.groups += u64::from(size > 1);
@@ -155,6 +224,31 @@ mod tests {
     }
 
     #[test]
+    fn groups_meet_at_their_last_member_and_large_ones_in_runs_that_overlap() {
+        let group = |size: u64| (1..=size).map(|node| (7_u64, node));
+        let sent = |size: u64, run: usize| {
+            let mut got = Vec::new();
+            let mut rows = Rows::new(group(size).chain([(8, 1), (9, 2), (9, 3)]).collect());
+            let counts = meetings(&mut rows, run, |member, place| {
+                got.push((member, place));
+                Ok(())
+            })
+            .expect("memory");
+            assert_eq!(got.split_off(got.len() - 1), [(2, 3)]);
+            let edges = got.len() as u64 + 1;
+            assert_eq!(counts, Counts { rows: size + 3, keys: 3, groups: 2, edges, largest: size });
+            got
+        };
+        for run in [5, 100] {
+            assert_eq!(sent(5, run), [(1, 5), (2, 5), (3, 5), (4, 5)], "{run}");
+        }
+        assert_eq!(sent(5, 4), [(1, 4), (2, 4), (3, 4), (1, 5), (4, 5)]);
+        assert_eq!(sent(5, 0), [(1, 3), (2, 3), (1, 4), (3, 4), (1, 5), (4, 5)]);
+        // A row for each member, and two for each further run.
+        assert_eq!(sent(10_000, 32).len(), 9_999 + 9_968_usize.div_ceil(30));
+    }
+
+    #[test]
     fn the_smallest_record_id_survives_whatever_the_shard() {
         let file = |rows: &[(u128, u32, &str)]| {
             let mut writer = Writer::<u128, Noted, _, _>::new(1 << 16, || Ok(Cursor::new(Vec::new())));
@@ -166,20 +260,28 @@ mod tests {
             out
         };
         let shards = [file(&[(9, 0, "m"), (9, 1, "z")]), file(&[(9, 0, "b"), (8, 1, "c")])];
-        let streams = shards
-            .iter()
-            .zip(0..)
-            .map(|(bytes, shard)| {
+        let open = || {
+            let streams = shards.iter().zip(0..).map(|(bytes, shard)| {
                 let footer = Footer::<u128>::parse("f", &bytes[bytes.len() - FOOTER_BYTES..]).expect("sound");
                 footer.all(shard, &bytes[..]).expect("sound")
-            })
-            .collect();
+            });
+            streams.collect()
+        };
         let mut got = Vec::new();
-        edges(&mut Merge::new(streams), |survivor, duplicate| {
+        edges(&mut Merge::new(open()), |survivor, duplicate| {
             got.push((survivor, duplicate));
             Ok(())
         })
         .expect("sound");
         assert_eq!(got, [(node(1, 0), node(0, 0)), (node(1, 0), node(0, 1))]);
+        let mut got = Vec::new();
+        members(&mut Merge::new(open()), |node, survivor, id| {
+            got.push((node, survivor, String::from_utf8_lossy(id).into_owned()));
+            Ok(())
+        })
+        .expect("sound");
+        let first = node(1, 0);
+        let named = |node: u64, id: &str| (node, first, id.to_owned());
+        assert_eq!(got, [named(first, "b"), named(node(0, 0), "m"), named(node(0, 1), "z")]);
     }
 }

@@ -1,4 +1,5 @@
-//! The drop list: which documents of each shard go, and in whose favour.
+//! The drop list: which documents of each shard go, and in whose favour. Where more is to be told of a dedup, its entries have
+//! notes ([`crate::finding`]), and documents that stay may have entries, too.
 //!
 //! One file covers a run of shards; a shard's list is one byte range of it. A shard from which nothing is dropped has
 //! an empty list, which is not the same as no list: a shard that the file does not cover is an error.
@@ -6,7 +7,8 @@
 //! ```text
 //! blocks (see block.rs; key: ordinal, node: survivor), a new one at each shard
 //! (shards + 1) × u64   offset of each shard's blocks, and their end
-//! u32 first shard | u32 shards | u64 entries | u64 xxh3 of the offsets and these | u32 version | 4 zero | 8 bytes magic
+//! u32 first shard | u32 shards | u64 entries | u64 1 if entries have notes | u64 xxh3 of the offsets and these
+//! u32 version | 4 zero | 8 bytes magic
 //! ```
 //!
 //! The plan knows how many shards a file covers, so that its tail, [`tail_bytes`], is one ranged read from the end.
@@ -21,8 +23,8 @@ use crate::keyfile::{Summary, shard_and_ordinal};
 use crate::stream::Stream;
 
 const MAGIC: &[u8; 8] = b"gmdrops\n";
-const VERSION: u32 = 1;
-const FIXED: usize = 40;
+const VERSION: u32 = 2;
+const FIXED: usize = 48;
 
 /// Length of the tail of a file that covers `shards` shards.
 pub fn tail_bytes(shards: u32) -> u64 {
@@ -40,9 +42,9 @@ pub struct Writer<W> {
 
 impl<W: Write> Writer<W> {
     /// A writer into `out`.
-    pub fn new(out: W, first: u32, shards: u32) -> Self {
+    pub fn new(out: W, first: u32, shards: u32, notes: bool) -> Self {
         Self {
-            blocks: block::Writer::new(out, false, false),
+            blocks: block::Writer::new(out, notes, false),
             offsets: vec![0],
             first,
             shards,
@@ -50,8 +52,8 @@ impl<W: Write> Writer<W> {
         }
     }
 
-    /// Drops `node`, of which `survivor` is kept instead. Nodes come in ascending order.
-    pub fn push(&mut self, node: u64, survivor: u64) -> Result<(), Error> {
+    /// Adds `node`, for which `survivor` is kept. Nodes come in ascending order.
+    pub fn push(&mut self, node: u64, survivor: u64, note: &[u8]) -> Result<(), Error> {
         let (shard, ordinal) = shard_and_ordinal(node);
         if shard < self.first
             || shard - self.first >= self.shards
@@ -64,7 +66,7 @@ impl<W: Write> Writer<W> {
         }
         self.previous = Some(node);
         self.start_shard(shard - self.first)?;
-        self.blocks.push(u64::from(ordinal), survivor, &[])
+        self.blocks.push(u64::from(ordinal), survivor, note)
     }
 
     /// Ends the lists of all shards before the `index`th.
@@ -79,6 +81,7 @@ impl<W: Write> Writer<W> {
     /// Writes the tail. Every shard has its list then.
     pub fn finish(mut self) -> Result<Summary, Error> {
         self.start_shard(self.shards)?;
+        let notes = u64::from(self.blocks.notes);
         let done = self.blocks.into_inner()?;
         let mut tail = Vec::with_capacity(8 * self.offsets.len() + FIXED);
         for offset in &self.offsets {
@@ -87,6 +90,7 @@ impl<W: Write> Writer<W> {
         tail.extend_from_slice(&self.first.to_le_bytes());
         tail.extend_from_slice(&self.shards.to_le_bytes());
         tail.extend_from_slice(&done.entries.to_le_bytes());
+        tail.extend_from_slice(&notes.to_le_bytes());
         tail.extend_from_slice(&xxh3_64(&tail).to_le_bytes());
         tail.extend_from_slice(&VERSION.to_le_bytes());
         tail.extend_from_slice(&[0; 4]);
@@ -104,8 +108,10 @@ pub struct Index {
     file: String,
     first: u32,
     offsets: Vec<u64>,
-    /// Documents dropped from all shards of the file.
+    /// Entries of all shards of the file.
     pub entries: u64,
+    /// Whether entries have notes.
+    pub notes: bool,
 }
 
 impl Index {
@@ -116,10 +122,10 @@ impl Index {
             return Err(corrupt("the file is shorter than a drop list's tail"));
         };
         let at = |offset: usize| body + offset;
-        if tail.last_chunk::<8>() != Some(MAGIC) || block::le_u32(tail, at(24)) != VERSION {
+        if tail.last_chunk::<8>() != Some(MAGIC) || block::le_u32(tail, at(32)) != VERSION {
             return Err(corrupt("it does not end like a drop list of this version"));
         }
-        if xxh3_64(tail.get(..at(16)).unwrap_or(&[])) != block::le_u64(tail, at(16)) {
+        if xxh3_64(tail.get(..at(24)).unwrap_or(&[])) != block::le_u64(tail, at(24)) {
             return Err(corrupt("the tail's checksum does not match: it may cover another number of shards"));
         }
         let offsets: Vec<u64> = (0..body / 8).map(|i| block::le_u64(tail, 8 * i)).collect();
@@ -131,6 +137,7 @@ impl Index {
             first: block::le_u32(tail, at(0)),
             offsets,
             entries: block::le_u64(tail, at(8)),
+            notes: block::le_u64(tail, at(16)) == 1,
         })
     }
 
@@ -152,25 +159,32 @@ impl Index {
     /// `shard`'s list from `input`, which yields the bytes of [`byte_range`](Self::byte_range).
     pub fn list<R: Read>(&self, shard: u32, input: R) -> Result<DropList<R>, Error> {
         let (offset, length) = self.byte_range(shard)?;
-        Ok(DropList { rows: Reader::new(&self.file, input, offset, offset + length, false, 0)? })
+        let rows = Reader::new(&self.file, input, offset, offset + length, self.notes, 0)?;
+        Ok(DropList { rows, note: Vec::new() })
     }
 }
 
-/// One shard's dropped documents in order.
+/// One shard's entries in order.
 pub struct DropList<R> {
     rows: Reader<u64, R>,
+    note: Vec<u8>,
 }
 
 impl<R: Read> DropList<R> {
-    /// Whether the document at `ordinal` is dropped, and which node survives it. Ask in ascending order.
-    pub fn dropped(&mut self, ordinal: u32) -> Result<Option<u64>, Error> {
+    /// The entry of the document at `ordinal`: which node survives it, and the note. Ask in ascending order.
+    pub fn entry(&mut self, ordinal: u32) -> Result<Option<(u64, &[u8])>, Error> {
         while let Some((next, survivor)) = self.rows.row() {
             if next > u64::from(ordinal) {
                 break;
             }
+            let found = next == u64::from(ordinal);
+            if found {
+                self.note.clear();
+                self.note.extend_from_slice(self.rows.note());
+            }
             self.rows.advance()?;
-            if next == u64::from(ordinal) {
-                return Ok(Some(survivor));
+            if found {
+                return Ok(Some((survivor, &self.note)));
             }
         }
         Ok(None)
@@ -180,7 +194,7 @@ impl<R: Read> DropList<R> {
 impl<R: Read> Iterator for DropList<R> {
     type Item = Result<(u32, u64), Error>;
 
-    /// The next dropped ordinal and its survivor.
+    /// The next entry's ordinal and its survivor.
     fn next(&mut self) -> Option<Self::Item> {
         let (ordinal, survivor) = self.rows.row()?;
         Some(self.rows.advance().map(|()| (ordinal as u32, survivor)))
@@ -194,9 +208,11 @@ mod tests {
 
     fn write(first: u32, shards: u32, drops: &[(u32, u32)]) -> Vec<u8> {
         let mut out = Vec::new();
-        let mut writer = Writer::new(&mut out, first, shards);
+        // Every other file has notes.
+        let mut writer = Writer::new(&mut out, first, shards, first > 0);
         for &(shard, ordinal) in drops {
-            writer.push(node(shard, ordinal), node(shard, 1 << 20)).expect("in order");
+            let note = format!("{ordinal}");
+            writer.push(node(shard, ordinal), node(shard, 1 << 20), note.as_bytes()).expect("in order");
         }
         let summary = writer.finish().expect("memory");
         assert_eq!(summary, Summary { entries: drops.len() as u64, bytes: out.len() as u64 });
@@ -230,8 +246,10 @@ mod tests {
         let (offset, length) = index.byte_range(7).expect("covered");
         let mut ask = index.list(7, &bytes[offset as usize..(offset + length) as usize]).expect("sound");
         for ordinal in 0..130_000 {
-            let expected = (ordinal % 3 == 0 && ordinal < 120_000).then_some(node(7, 1 << 20));
-            assert_eq!(ask.dropped(ordinal).expect("sound"), expected);
+            let note = ordinal.to_string();
+            let expected =
+                (ordinal % 3 == 0 && ordinal < 120_000).then_some((node(7, 1 << 20), note.as_bytes()));
+            assert_eq!(ask.entry(ordinal).expect("sound"), expected);
         }
     }
 
@@ -263,10 +281,10 @@ mod tests {
 
     #[test]
     fn documents_out_of_order_or_place_are_refused() {
-        let mut writer = Writer::new(Vec::new(), 2, 2);
-        writer.push(node(2, 5), 0).expect("first");
+        let mut writer = Writer::new(Vec::new(), 2, 2, false);
+        writer.push(node(2, 5), 0, &[]).expect("first");
         for bad in [node(2, 5), node(2, 4), node(1, 9), node(4, 0)] {
-            assert!(matches!(writer.push(bad, 0), Err(Error::Invalid(_))), "{bad}");
+            assert!(matches!(writer.push(bad, 0, &[]), Err(Error::Invalid(_))), "{bad}");
         }
     }
 }

@@ -1,4 +1,4 @@
-//! The edge file: pairs of nodes, sorted, each once, in the form of [`rowfile`].
+//! The edge file: pairs of nodes, sorted, each once, in the form of [`rowfile`]; and one whose pairs have notes.
 
 use std::io::{self, Read, Write};
 
@@ -9,6 +9,7 @@ use crate::sort::{Plain, Scratch, Sorted, Sorter};
 use crate::stream::Stream;
 
 const FORMAT: Format = Format { magic: b"gmedges\n", name: "edge file", notes: false };
+const NOTED: Format = Format { magic: b"gmnoted\n", name: "file of edges with notes", notes: true };
 
 /// Gathers pairs in any order within a memory budget and writes them as an edge file.
 pub struct Writer<S, F> {
@@ -40,12 +41,21 @@ impl<S: Scratch, F: FnMut() -> io::Result<S>> Writer<S, F> {
 
 /// Writes pairs that come in order as an edge file.
 pub fn write_sorted<S: Stream<Key = u64>>(rows: &mut S, out: impl Write) -> Result<Summary, Error> {
-    let mut blocks = rowfile::blocks(&FORMAT, out);
+    write(&FORMAT, rows, out)
+}
+
+/// Writes pairs that come in order as a file of edges with notes.
+pub fn write_noted<S: Stream<Key = u64>>(rows: &mut S, out: impl Write) -> Result<Summary, Error> {
+    write(&NOTED, rows, out)
+}
+
+fn write<S: Stream<Key = u64>>(format: &Format, rows: &mut S, out: impl Write) -> Result<Summary, Error> {
+    let mut blocks = rowfile::blocks(format, out);
     while let Some((from, to)) = rows.row() {
-        blocks.push(from, to, &[])?;
+        blocks.push(from, to, rows.note())?;
         rows.advance()?;
     }
-    Ok(rowfile::finish(&FORMAT, blocks)?.0)
+    Ok(rowfile::finish(format, blocks)?.0)
 }
 
 /// The edges of a file in order.
@@ -55,6 +65,11 @@ impl<R: Read> Edges<R> {
     /// Reads `input`, the whole of a file of `file_bytes` bytes, and stands on the first edge.
     pub fn open(file: &str, input: R, file_bytes: u64) -> Result<Self, Error> {
         FileRows::open(&FORMAT, file, input, file_bytes).map(Self)
+    }
+
+    /// The same of a file of edges with notes.
+    pub fn open_noted(file: &str, input: R, file_bytes: u64) -> Result<Self, Error> {
+        FileRows::open(&NOTED, file, input, file_bytes).map(Self)
     }
 }
 
@@ -66,8 +81,9 @@ impl<R: Read> Stream for Edges<R> {
         self.0.row()
     }
 
+    #[inline]
     fn note(&self) -> &[u8] {
-        &[]
+        self.0.note()
     }
 
     #[inline]
@@ -83,6 +99,7 @@ mod tests {
     use super::*;
     use crate::block;
     use crate::rowfile::FOOTER_BYTES;
+    use crate::sort::Noted;
 
     fn read(bytes: &[u8], claimed: u64) -> Result<Vec<(u64, u64)>, Error> {
         let mut edges = Edges::open("test", bytes, claimed)?;
@@ -124,5 +141,24 @@ mod tests {
                 assert!(read(rest, rest.len() as u64).is_err());
             }
         }
+    }
+
+    #[test]
+    fn notes_come_back_with_their_pairs() {
+        let mut sorter = Sorter::<u64, Noted, _, _>::new(0, || Ok(Cursor::new(Vec::new())));
+        for node in 0..3000_u64 {
+            sorter.push(node, node / 7, format!("note {node}").as_bytes()).expect("memory");
+        }
+        let mut bytes = Vec::new();
+        write_noted(&mut sorter.finish().expect("memory"), &mut bytes).expect("memory");
+        let mut edges = Edges::open_noted("test", &bytes[..], bytes.len() as u64).expect("sound");
+        for node in 0..3000 {
+            assert_eq!(edges.row(), Some((node, node / 7)));
+            assert_eq!(edges.note(), format!("note {node}").as_bytes());
+            edges.advance().expect("sound");
+        }
+        assert_eq!(edges.row(), None);
+        // Whoever takes it for the other kind is told at the end at the latest.
+        assert!(read(&bytes, bytes.len() as u64).is_err());
     }
 }

@@ -24,6 +24,7 @@ pub mod droplist;
 pub mod edges;
 mod error;
 pub mod exact;
+pub mod finding;
 pub mod keyfile;
 pub mod minhash;
 pub mod order;

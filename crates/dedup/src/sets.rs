@@ -37,13 +37,14 @@ pub struct Set {
 }
 
 /// How similar two sets are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq)]
 pub enum Measure {
     /// Shared by all.
     #[default]
     Jaccard,
-    /// Shared by the smaller set's.
-    Containment,
+    /// Shared by the smaller set's. Zero if the smaller set has less than this share of the larger one's hashes: what is small
+    /// beside the other is not the same text, wherever it stands.
+    Containment { min_size_share: f64 },
 }
 
 impl Set {
@@ -59,6 +60,16 @@ impl Set {
         }
     }
 
+    /// How many hashes it holds.
+    pub fn len(&self) -> usize {
+        self.hashes.len()
+    }
+
+    /// Whether it holds none.
+    pub fn is_empty(&self) -> bool {
+        self.hashes.is_empty()
+    }
+
     fn below(&self, shift: u32) -> usize {
         self.hashes.partition_point(|&hash| hash < 1 << (BITS - shift))
     }
@@ -71,7 +82,13 @@ impl Set {
         let right = other.hashes.get(..part(other)).unwrap_or(&[]);
         match measure {
             Measure::Jaccard => shingle::jaccard(left, right),
-            Measure::Containment => shingle::containment(left, right),
+            Measure::Containment { min_size_share } => {
+                let (smaller, larger) = (left.len().min(right.len()), left.len().max(right.len()));
+                if (smaller as f64) < min_size_share * larger as f64 {
+                    return 0.0;
+                }
+                shingle::containment(left, right)
+            }
         }
     }
 
@@ -311,13 +328,18 @@ mod tests {
             let a = set((0..size).map(scramble));
             let b = set((size - shared..2 * size - shared).map(scramble));
             let (union, shared) = ((2 * size - shared) as f64, shared as f64);
-            for (measure, expected) in
-                [(Measure::Jaccard, shared / union), (Measure::Containment, shared / size as f64)]
-            {
+            for (measure, expected) in [
+                (Measure::Jaccard, shared / union),
+                (Measure::Containment { min_size_share: 0.9 }, shared / size as f64),
+            ] {
                 let got = a.similarity(&b, measure);
                 let allowed = if size as usize > MOST { 0.005 } else { 1e-5 };
                 assert!((got - expected).abs() < allowed, "{size} {measure:?}: {got} for {expected}");
             }
+        }
+        let (excerpt, whole) = (set((0..50).map(scramble)), set((0..100).map(scramble)));
+        for (min_size_share, expected) in [(0.0, 1.0), (0.5, 1.0), (0.51, 0.0)] {
+            assert_eq!(excerpt.similarity(&whole, Measure::Containment { min_size_share }), expected);
         }
         // A sampled set against a whole one.
         let (large, small) = (set((0..300_000).map(scramble)), set((0..150_000).map(scramble)));

@@ -2,8 +2,7 @@
 //!
 //! Rows gather in a buffer; a full buffer is sorted and written to a scratch file as blocks ([`crate::block`]);
 //! at the end the scratch files and the last buffer are merged. Peak memory is the budget, whatever the number
-//! of rows. Scratch files come from the caller (this crate opens no files) and are only ever written once,
-//! rewound and read once.
+//! of rows. Scratch files come from the caller (this crate opens no files), are written once and read from their beginning.
 
 use std::io::{self, BufReader, BufWriter, Read, Seek, SeekFrom, Write};
 
@@ -203,6 +202,25 @@ fn merge<K: Key, N: Notes, S: Scratch>(runs: Vec<Run<S>>) -> Result<Merge<Reader
 /// The sorted rows of a [`Sorter`], as a [`Stream`].
 pub struct Sorted<K, N, S>(Inner<K, N, S>);
 
+impl<K: Key, N: Notes, S: Scratch> Sorted<K, N, S> {
+    /// The same rows once more, from the first.
+    pub fn again(self) -> Result<Self, Error> {
+        match self.0 {
+            Inner::Memory(buffer) => Ok(Self(Inner::Memory(Buffer { at: 0, ..buffer }))),
+            Inner::Merged(merged) => {
+                let mut runs = Vec::with_capacity(merged.width());
+                for reader in merged.into_streams() {
+                    let (input, bytes) = reader.into_input();
+                    let mut file = input.into_inner();
+                    file.seek(SeekFrom::Start(0))?;
+                    runs.push(Run { file, bytes });
+                }
+                Ok(Self(Inner::Merged(merge::<K, N, S>(runs)?)))
+            }
+        }
+    }
+}
+
 enum Inner<K, N, S> {
     Memory(Buffer<K, N>),
     Merged(Merge<Reader<K, BufReader<S>>>),
@@ -259,6 +277,10 @@ mod tests {
             sorter.push(*key, *node, note).expect("memory");
         }
         let mut sorted = sorter.finish().expect("memory");
+        for _ in 0..20 {
+            sorted.advance().expect("memory");
+        }
+        let mut sorted = sorted.again().expect("memory");
         let mut expected: Vec<(u64, Vec<u8>, u64)> =
             rows.iter().map(|(k, n, t)| (*k, if N::PRESENT { t.clone() } else { vec![] }, *n)).collect();
         expected.sort();

@@ -99,6 +99,11 @@ impl<S: Stream> Merge<S> {
         self.streams.len()
     }
 
+    /// What was merged.
+    pub(crate) fn into_streams(self) -> Vec<S> {
+        self.streams
+    }
+
     fn build(&mut self) {
         let count = self.streams.len();
         // winners[i] for inner nodes 1..count, then the leaves count..2*count.
@@ -181,6 +186,36 @@ impl<S: Stream> Stream for Merge<S> {
     }
 }
 
+/// Of each key the first row.
+pub struct Firsts<S>(S);
+
+impl<S: Stream> Firsts<S> {
+    /// The first rows of `rows`.
+    pub fn of(rows: S) -> Self {
+        Self(rows)
+    }
+}
+
+impl<S: Stream> Stream for Firsts<S> {
+    type Key = S::Key;
+
+    fn row(&self) -> Option<(S::Key, u64)> {
+        self.0.row()
+    }
+
+    fn note(&self) -> &[u8] {
+        self.0.note()
+    }
+
+    fn advance(&mut self) -> Result<(), Error> {
+        let Some((key, _)) = self.0.row() else { return Ok(()) };
+        while self.0.row().is_some_and(|(next, _)| next == key) {
+            self.0.advance()?;
+        }
+        Ok(())
+    }
+}
+
 /// Rows from memory, for tests and small inputs: sorted and made distinct here.
 pub struct Rows<K> {
     rows: Vec<(K, u64)>,
@@ -221,6 +256,12 @@ mod tests {
             stream.advance().expect("memory cannot fail");
         }
         out
+    }
+
+    #[test]
+    fn firsts_are_one_row_a_key() {
+        let rows = Rows::new(vec![(1_u64, 5), (1, 2), (3, 0), (3, 9), (4, 4)]);
+        assert_eq!(drain(Firsts::of(rows)), [(1, 2), (3, 0), (4, 4)]);
     }
 
     #[test]

@@ -5,6 +5,7 @@
 //!                   /inputs/…                        the parts of the input that its tasks read (inputs.rs)
 //!                   /tasks/STAGE/00000000.json       a task's record: its creation is the commit
 //!                   /data/STAGE/00000000/ATTEMPT/…   an attempt's files; those of attempts that lost are orphans
+//!                   /clusters/STAGE/…                the same, of files that are published whatever stages come after
 //!                   /stages/STAGE.json               a committed stage: the sum of its tasks
 //!                   /pages/STAGE/000000.jsonl.zst    the records of a thousand tasks that are done (pages.rs)
 //!                   /log/000000.json                 what happened to the job: paused, failed, done, … (log.rs)
@@ -92,6 +93,12 @@ impl Job {
         format!("data/{stage}/{task:08}/{attempt}")
     }
 
+    /// Where it puts those that say which documents were joined.
+    #[must_use]
+    pub fn clusters_path(stage: usize, task: u64, attempt: &str) -> String {
+        format!("clusters/{stage}/{task:08}/{attempt}")
+    }
+
     /// The plan; none if the job was not submitted.
     pub async fn plan(&self) -> Result<Option<Plan>, JobError> {
         self.read("plan.json").await
@@ -134,6 +141,7 @@ impl Job {
     /// has ended.
     pub async fn clear_data(&self) -> Result<(), JobError> {
         self.delete_below("data/").await?;
+        self.delete_below("clusters/").await?;
         self.delete_below("checkpoints/").await?;
         self.store().sweep(&self.key(""), Duration::ZERO).await?;
         Ok(())

@@ -31,8 +31,8 @@ pub use plan::{
     Plan, PlanError, PlannedResource, PlannedStage, Slice, VERSION, job_id, plan, without_output_path,
 };
 pub use record::{
-    Aggregate, Documents, FileEntry, FileRole, Filtered, HeldSource, Joined, Manifest, PROBLEMS_PER_TASK,
-    Problem, Selected, SelectedGroup, SelectedShare, StageRecord, StepPassage, TaskRecord,
+    Aggregate, Documents, FileEntry, FileRole, Filtered, HeldComponent, HeldSource, Joined, Manifest,
+    PROBLEMS_PER_TASK, Problem, Selected, SelectedGroup, SelectedShare, StageRecord, StepPassage, TaskRecord,
 };
 pub use request::{JobRequest, Urgency};
 pub use workspace::Workspace;

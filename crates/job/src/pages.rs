@@ -4,7 +4,7 @@
 //! by the records, so all would write the same. With pages, resuming a stage of ten million tasks lists ten thousand
 //! names, and a task that builds on a whole stage reads as many objects.
 
-use crate::{Job, JobError, TaskRecord};
+use crate::{FileRole, Job, JobError, TaskRecord};
 use gristmill_storage::Created;
 use std::collections::BTreeSet;
 
@@ -88,6 +88,9 @@ impl Job {
         let listed: BTreeSet<&str> =
             records.iter().flat_map(|r| r.files.values().flatten()).map(|file| file.path.as_str()).collect();
         let mut orphans = self.paths(&format!("data/{stage}/{page:05}")).await?;
+        if records.iter().any(|record| record.files.contains_key(&FileRole::Clusters)) {
+            orphans.extend(self.paths(&format!("clusters/{stage}/{page:05}")).await?);
+        }
         orphans.retain(|path| !listed.contains(path.as_str()));
         let keys: Vec<String> = orphans.iter().map(|path| self.key(path)).collect();
         for keys in keys.chunks(1000) {

@@ -132,11 +132,22 @@ pub struct Joined {
     pub held_components: u64,
     /// Documents of those.
     pub held_documents: u64,
+    /// The largest of those, for people.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub components_held: Vec<HeldComponent>,
     /// Sources of which too great a share would have gone.
     pub held_sources: u64,
     /// Those that lost most, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<HeldSource>,
+}
+
+/// A component that keeps all its documents.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HeldComponent {
+    pub documents: u64,
+    /// The record id of the document that would have stayed.
+    pub survivor: String,
 }
 
 /// A source that keeps all its documents.
@@ -179,12 +190,14 @@ pub enum FileRole {
     Keys,
     /// What those documents consist of, to compare those that share a key.
     Sets,
-    /// Pairs of documents that share a key, sorted for those who compare them.
+    /// Documents that share a key, each with the one of them where it is compared with the others.
     Pairs,
-    /// The same the other way round, each with what the first document consists of.
+    /// The same the other way round, each with what the document consists of.
     Attached,
     /// Pairs of documents to be joined, or documents to drop.
     Edges,
+    /// Documents, each with the greatest similarity that it was found to have.
+    Similarities,
     /// Documents to drop, shard by shard.
     Drops,
     /// The scores of a range, in order.
@@ -197,6 +210,8 @@ pub enum FileRole {
     Grams,
     /// What a filter says of the documents of its group, shard by shard.
     Found,
+    /// Which documents a dedup joined: part of the dataset.
+    Clusters,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -270,6 +285,11 @@ pub struct Manifest {
     /// The files that list the data files, one [`FileEntry`] a line, when they are many.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub file_lists: Vec<FileEntry>,
+    /// The files that say which documents were joined, and their lists where they are many.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub clusters: Vec<FileEntry>,
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub cluster_lists: Vec<FileEntry>,
 }
 
 impl Manifest {

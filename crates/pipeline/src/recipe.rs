@@ -183,10 +183,19 @@ pub struct Tasks {
     /// Key ranges that a global dedup is cut into; by default as many as the size of the input asks for.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub buckets: Option<u32>,
-    /// Memory that a Bloom filter of a dedup may take; one that needs more is refused. By default three quarters of what the
-    /// worker has.
+    /// Memory for what a task of a global dedup sorts and joins, 160MiB by default; what is more goes through the scratch disk,
+    /// with the same result. Also for a Bloom filter of a dedup, three quarters of what the worker has by default; one that needs
+    /// more is refused.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub memory: Option<ByteSize>,
+}
+
+impl Tasks {
+    /// Memory for what a task sorts and joins.
+    #[must_use]
+    pub fn memory(&self) -> ByteSize {
+        self.memory.unwrap_or(ByteSize(160 << 20))
+    }
 }
 
 /// Bounds for single documents. What is beyond them is broken, and counted so.
@@ -486,6 +495,11 @@ fn check_head(head: &Head, tree: &Tree, complaints: &mut Vec<Complaint>) {
     );
     let size = head.tasks.size.unwrap_or(small);
     check(size >= small, &["tasks", "size"], "less than 64KiB makes a task a page".to_owned());
+    check(
+        head.tasks.memory() >= ByteSize(256 << 10),
+        &["tasks", "memory"],
+        "less than 256KiB sorts nothing; 160MiB is usual".to_owned(),
+    );
     check(
         head.limits.body >= ByteSize(1 << 10),
         &["limits", "body"],

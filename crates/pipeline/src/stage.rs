@@ -16,9 +16,9 @@ pub enum Stage {
     Aggregate,
     /// Finds, in one range of keys, the documents that share a key.
     Bucket { barrier: usize },
-    /// Gives every pair of documents that meet what the first of them consists of.
+    /// Sends what documents consist of to where they are compared with those that share a key with them.
     Attach { barrier: usize },
-    /// Compares that with what the second consists of, and leaves the pairs that are similar.
+    /// Compares those that met, and leaves the pairs that are similar.
     Compare { barrier: usize },
     /// Joins what is left of the pairs and lists what goes, shard by shard.
     Components { barrier: usize },
@@ -108,6 +108,13 @@ impl Stage {
             Self::Attach { .. } => "attach",
             Self::Compare { .. } => "compare",
             Self::Components { .. } => "components",
+            Self::Ranks { .. } => "ranks",
+            Self::Bounds { .. } => "bounds",
+            Self::Filter { .. } => "filter",
+            Self::Anchors { .. } => "anchors",
+            Self::Windows { .. } => "windows",
+            Self::Repeats { .. } => "repeats",
+            Self::List { .. } => "list",
         }
     }
 

@@ -57,6 +57,11 @@ pub trait Step: 'static {
         Vec::new()
     }
 
+    /// Of a barrier: whether it writes which documents it joined. The files are part of the dataset.
+    fn clusters(_params: &Self::Params) -> bool {
+        false
+    }
+
     /// The step at work: called once for each lane, since what comes out may keep buffers of its own.
     fn build(params: &Self::Params, cx: &Context) -> Result<Built, BuildError>;
 }
@@ -223,7 +228,30 @@ pub struct Barrier {
     /// What is stored for an ordinary document while documents meet, for estimates.
     pub bytes_per_document: u64,
     /// Components with more members are left alone, and counted.
-    pub max_component: Option<usize>,
+    pub max_component: Option<u64>,
+    /// What is told of the documents that are joined.
+    pub report: Report,
+}
+
+/// What a dedup tells of the documents that it joined.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Report {
+    /// A row for each of them, in files of the dataset.
+    pub clusters: bool,
+    /// In the documents themselves, none of which is dropped.
+    pub annotate: bool,
+    /// In the documents that stay: how many others there were.
+    pub count: bool,
+    /// In the same: so many of their record ids at most.
+    pub listed: usize,
+}
+
+impl Report {
+    /// Whether there is anything to tell.
+    #[must_use]
+    pub fn is_any(self) -> bool {
+        self != Self::default()
+    }
 }
 
 /// Gives a document the keys under which it may meet others.
@@ -232,6 +260,17 @@ pub enum Signer {
     Exact(Exact),
     /// Many keys: documents that share one are joined, if they are similar, and what is joined is joined through others, too.
     Fuzzy(Fuzzy),
+}
+
+impl Signer {
+    /// The record id in a rank.
+    #[must_use]
+    pub fn id<'r>(&self, rank: &'r [u8]) -> &'r [u8] {
+        match self {
+            Self::Exact(units) => units.id(rank),
+            Self::Fuzzy(fuzzy) => fuzzy.signer.id(rank),
+        }
+    }
 }
 
 pub struct Fuzzy {
@@ -257,6 +296,8 @@ pub trait FuzzySigner: Send {
     fn set(&mut self) -> &[u64];
     /// Writes the document's rank: of joined documents the one whose rank's bytes are the lowest stays.
     fn rank(&mut self, doc: &Document, rank: &mut Vec<u8>);
+    /// The record id in a rank that this wrote.
+    fn id<'r>(&self, rank: &'r [u8]) -> &'r [u8];
     /// Writes the name of the document's source, where sources are guarded.
     fn source(&mut self, doc: &Document, source: &mut Vec<u8>);
 }
@@ -304,6 +345,10 @@ pub trait ExactUnits: Send {
     /// Calls `unit` for every unit in order, with its key, if it has one, and its rank: of units with one key the one
     /// whose rank's bytes are the lowest stays.
     fn sign(&mut self, doc: &Document, unit: &mut dyn FnMut(Option<u128>, &[u8]));
+    /// The record id in a rank that this wrote for a document that is one unit.
+    fn id<'r>(&self, rank: &'r [u8]) -> &'r [u8] {
+        rank
+    }
     /// Takes the units out for whose place in the document `gone` says yes. Called only if there are any.
     fn remove(&mut self, doc: &mut Document, gone: &dyn Fn(u32) -> bool) -> Verdict;
 }
@@ -427,6 +472,7 @@ pub trait Parsed: Send + Sync {
     fn resources(&self) -> Vec<Wanted>;
     fn way(&self) -> Way;
     fn filters(&self) -> Vec<&str>;
+    fn clusters(&self) -> bool;
     fn build(&self, cx: &Context) -> Result<Built, BuildError>;
 }
 
@@ -443,6 +489,10 @@ impl<S: Step> Parsed for Typed<S> {
 
     fn filters(&self) -> Vec<&str> {
         S::filters(&self.0)
+    }
+
+    fn clusters(&self) -> bool {
+        S::clusters(&self.0)
     }
 
     fn build(&self, cx: &Context) -> Result<Built, BuildError> {

@@ -103,6 +103,7 @@ steps! {
 
 mod fault_injection;
 mod pieces;
+mod report;
 pub mod shared;
 mod survivors;
 

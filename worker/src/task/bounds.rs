@@ -3,9 +3,9 @@
 //!
 //! Memory does not depend on how many groups there are. Of the scores only the slots are read in which a share ends.
 
+use super::Attempt;
 use super::merge::{Run, Sources, merge};
 use super::selection::{CountRow, ScoreRow, group_key, rank_note};
-use super::{Attempt, SORT_MEMORY};
 use crate::TaskError;
 use gristmill_classify::quantile::{Bound, SLOTS, Scan, Slot, Target, locate};
 use gristmill_dedup::keyfile::{FOOTER_BYTES, Footer, Writer};
@@ -25,7 +25,7 @@ pub(super) fn run(attempt: &Attempt, step: usize) -> Result<TaskRecord, TaskErro
     let selection = attempt.selection(step)?;
     let mut report = Report { step, groups: 0, named: BTreeMap::new(), order: BTreeSet::new() };
     let mut targets = targets(attempt, &selection, &mut report)?;
-    let mut bounds = Writer::<u64, Noted, _, _>::new(SORT_MEMORY, attempt.scratch());
+    let mut bounds = Writer::<u64, Noted, _, _>::new(attempt.sort_memory(), attempt.scratch());
     let mut ranked = Ranked::of(attempt)?;
     while let Some((key, _)) = targets.row() {
         attempt.check_stopped()?;
@@ -62,7 +62,7 @@ fn targets(attempt: &Attempt, selection: &Selection, report: &mut Report) -> Res
         ranges: 1,
     };
     let mut counts = merge::<u64>(attempt, &sources)?;
-    let mut targets = Sorter::<u128, Noted, _, _>::new(SORT_MEMORY, attempt.scratch());
+    let mut targets = Sorter::<u128, Noted, _, _>::new(attempt.sort_memory(), attempt.scratch());
     let mut slots: Vec<Slot> = Vec::new();
     while let Some((group, _)) = counts.row() {
         attempt.check_stopped()?;

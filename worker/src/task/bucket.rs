@@ -2,39 +2,51 @@
 //!
 //! Memory does not depend on how many documents share a key.
 
+use super::Attempt;
 use super::merge::{Run, Sources, merge};
-use super::{Attempt, SORT_MEMORY};
 use crate::TaskError;
 use gristmill_dedup::keyfile::{self, Spread};
-use gristmill_dedup::sort::Plain;
+use gristmill_dedup::sort::{Noted, Plain, Sorter};
 use gristmill_dedup::stream::{Key, Merge};
 use gristmill_dedup::{bucket, edges};
 use gristmill_job::{FileRole, TaskRecord};
 use gristmill_pipeline::step::Signer;
 
-/// Of so many documents that share a key all pairs are compared; of more, each with the first and the one before it.
-const ALL_PAIRS_UP_TO: usize = 32;
+/// So many documents that share a key are all compared with each other; more are compared in runs of so many.
+const RUN: usize = 32;
 
 pub(super) fn run(attempt: &Attempt, barrier: usize, buckets: u64) -> Result<TaskRecord, TaskError> {
-    match attempt.barrier(barrier)?.signer {
+    let barrier = attempt.barrier(barrier)?;
+    match barrier.signer {
+        // Where whole documents are told of, the ranks go along: they hold record ids.
+        Signer::Exact(_) if barrier.report.is_any() => {
+            let mut sorter = Sorter::<u64, Noted, _, _>::new(attempt.sort_memory(), attempt.scratch());
+            let mut rows = rows::<u128>(attempt, buckets, true)?;
+            bucket::members(&mut rows, |node, survivor, rank| sorter.push(node, survivor, rank))?;
+            let mut sorted = sorter.finish()?;
+            attempt.leave(FileRole::Edges, |out| edges::write_noted(&mut sorted, out))
+        }
         // The rank is the note, by which a survivor is known: with one key a unit there is nothing left to join.
         Signer::Exact(_) => {
-            let mut writer = edges::Writer::new(SORT_MEMORY, attempt.scratch());
+            let mut writer = edges::Writer::new(attempt.sort_memory(), attempt.scratch());
             let mut rows = rows::<u128>(attempt, buckets, true)?;
             bucket::edges(&mut rows, |survivor, other| writer.push(other, survivor))?;
             attempt.leave(FileRole::Edges, |out| writer.finish(out))
         }
         Signer::Fuzzy(fuzzy) if fuzzy.verify.is_none() => {
-            let mut writer = edges::Writer::new(SORT_MEMORY, attempt.scratch());
+            let mut writer = edges::Writer::new(attempt.sort_memory(), attempt.scratch());
             let mut rows = rows::<u64>(attempt, buckets, false)?;
             bucket::edges(&mut rows, |first, other| writer.push(first, other))?;
             attempt.leave(FileRole::Edges, |out| writer.finish(out))
         }
         Signer::Fuzzy(_) => {
             let spread = Spread::over(attempt.shards()?);
-            let mut writer = keyfile::Writer::<u64, Plain, _, _>::new(SORT_MEMORY, attempt.scratch());
+            let mut writer =
+                keyfile::Writer::<u64, Plain, _, _>::new(attempt.sort_memory(), attempt.scratch());
             let mut rows = rows::<u64>(attempt, buckets, false)?;
-            bucket::candidates(&mut rows, ALL_PAIRS_UP_TO, |a, b| writer.push_node(spread.key(a), b, &[]))?;
+            bucket::meetings(&mut rows, RUN, |member, place| {
+                writer.push_node(spread.key(member), place, &[])
+            })?;
             attempt.leave(FileRole::Pairs, |out| writer.finish(out))
         }
     }

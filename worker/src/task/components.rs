@@ -1,77 +1,64 @@
 //! From the documents that meet to the documents that go: joins pairs into components, chooses the survivor of each by its rank,
-//! and writes one drop list over all shards.
+//! and writes one drop list over all shards, with what there is to tell of those that were joined.
 
-use super::guard::Held;
+use super::guard::{Held, NAMED};
 use super::signed::RanksOf;
-use super::{Attempt, SORT_MEMORY, guard, keep};
+use super::{Attempt, guard, keep};
 use crate::ranged::RangedReader;
 use crate::{TaskError, files};
-use gristmill_dedup::components;
-use gristmill_dedup::droplist;
 use gristmill_dedup::edges::Edges;
-use gristmill_dedup::sort::{Plain, Sorter};
-use gristmill_dedup::stream::{Merge, Stream};
+use gristmill_dedup::finding::{Finding, ids, push_id};
+use gristmill_dedup::sort::{Noted, Sorted, Sorter};
+use gristmill_dedup::stream::{Firsts, Merge, Stream};
 use gristmill_dedup::survivor::{self, Chosen, Limits};
-use gristmill_job::{FileEntry, FileRole, Joined, TaskRecord};
-use gristmill_pipeline::step::{Signer, SourceGuard};
+use gristmill_dedup::{Error, components, droplist};
+use gristmill_job::{FileEntry, FileRole, HeldComponent, Joined, TaskRecord};
+use gristmill_pipeline::Barrier;
+use gristmill_pipeline::step::{Signer, Similarity, SourceGuard};
 use std::collections::BTreeMap;
-
-/// Up to here components are found in memory, beyond it by rounds on the scratch disk. Both give the same answer.
-const MEMORY: u64 = 128 << 20;
+use std::fs::File;
+use std::io::Write;
 
 pub(super) fn run(attempt: &Attempt, step: usize) -> Result<TaskRecord, TaskError> {
-    let files = edge_files(attempt)?;
-    let shards = attempt.shards()?;
+    let barrier = attempt.barrier(step)?;
     let path = attempt.path("drops");
     let mut out = attempt.create_hashed(&path);
-    let mut drops = droplist::Writer::new(&mut out, 0, shards);
-    let barrier = attempt.barrier(step)?;
-    let mut chosen = None;
-    match barrier.signer {
-        Signer::Exact(_) => write_all(attempt, &mut open_edges(attempt, &files)?, &mut drops)?,
-        Signer::Fuzzy(fuzzy) => {
-            let limits = (barrier.max_component, fuzzy.guard);
-            let count: u64 = files.iter().map(|file| file.rows).sum();
-            if components::memory_needed(count) <= MEMORY {
-                let mut failed = None;
-                let labels = components::in_memory(count, || {
-                    open_edges(attempt, &files).map_err(|error| keep(&mut failed, error))
-                });
-                let mut labels = labels.map_err(|error| failed.take().unwrap_or_else(|| error.into()))?;
-                chosen = Some(choose(attempt, &mut labels, limits, &mut drops)?);
+    let mut drops = droplist::Writer::new(&mut out, 0, attempt.shards()?, barrier.report.is_any());
+    let joined = match &barrier.signer {
+        Signer::Exact(_) => {
+            let files = left(attempt, FileRole::Edges)?;
+            if barrier.report.is_any() {
+                // Joined they are, but not counted; their ranks are the notes.
+                let labels = open_edges(attempt, &files, Edges::open_noted)?;
+                let (_, rows) = choose(attempt, labels, &barrier, |_, rank, out| {
+                    out.extend_from_slice(rank);
+                    Ok(())
+                })?;
+                write(attempt, &barrier, (None, None), rows, &mut drops)?;
             } else {
-                let mut edges = open_edges(attempt, &files)?;
-                let (mut labels, rounds) =
-                    components::by_rounds(&mut edges, 2 * SORT_MEMORY, attempt.scratch())?;
-                tracing::debug!(rounds, edges = count, "found components on disk");
-                chosen = Some(choose(attempt, &mut labels, limits, &mut drops)?);
+                write_all(attempt, &mut open_edges(attempt, &files, Edges::open)?, &mut drops)?;
             }
+            None
         }
-    }
+        Signer::Fuzzy(fuzzy) => {
+            let (chosen, rows) = join(attempt, &barrier)?;
+            let held = write(attempt, &barrier, (fuzzy.guard, fuzzy.verify), rows, &mut drops)?;
+            Some(Box::new(joined(step, &barrier.signer, chosen, held)))
+        }
+    };
     let summary = drops.finish()?;
     let file = files::finish(out, path, summary.entries)?;
-    let joined = chosen.map(|(chosen, held)| {
-        Box::new(Joined {
-            step,
-            components: chosen.components,
-            duplicates: chosen.duplicates - held.documents,
-            largest: chosen.largest,
-            held_components: chosen.held_components,
-            held_documents: chosen.held_documents,
-            held_sources: held.sources,
-            sources: held.named,
-        })
-    });
     Ok(TaskRecord { files: BTreeMap::from([(FileRole::Drops, vec![file])]), joined, ..attempt.record() })
 }
 
-pub(super) fn edge_files(attempt: &Attempt) -> Result<Vec<FileEntry>, TaskError> {
+/// The files that the stage before left.
+pub(super) fn left(attempt: &Attempt, role: FileRole) -> Result<Vec<FileEntry>, TaskError> {
     let mut files = Vec::new();
     for record in attempt.records(attempt.stage - 1) {
         let mut record = record?;
-        let edges = record.files.remove(&FileRole::Edges);
-        let none = || TaskError::fatal(format!("task {} of the stage before left no pairs", record.task));
-        files.extend(edges.ok_or_else(none)?);
+        let of_role = record.files.remove(&role);
+        let none = || TaskError::fatal(format!("task {} of the stage before left no {role:?}", record.task));
+        files.extend(of_role.ok_or_else(none)?);
     }
     Ok(files)
 }
@@ -79,10 +66,11 @@ pub(super) fn edge_files(attempt: &Attempt) -> Result<Vec<FileEntry>, TaskError>
 pub(super) fn open_edges(
     attempt: &Attempt,
     files: &[FileEntry],
+    open: impl Fn(&str, RangedReader, u64) -> Result<Edges<RangedReader>, Error>,
 ) -> Result<Merge<Edges<RangedReader>>, TaskError> {
     let open = |file: &FileEntry| {
         let reader = RangedReader::new(attempt, file, 0..file.bytes, files.len());
-        Ok(Edges::open(&file.path, reader, file.bytes)?)
+        Ok(open(&file.path, reader, file.bytes)?)
     };
     Ok(Merge::new(files.iter().map(open).collect::<Result<_, TaskError>>()?))
 }
@@ -91,33 +79,90 @@ pub(super) fn open_edges(
 pub(super) fn write_all<S: Stream<Key = u64>>(
     attempt: &Attempt,
     rows: &mut S,
-    drops: &mut droplist::Writer<impl std::io::Write>,
+    drops: &mut droplist::Writer<impl Write>,
 ) -> Result<(), TaskError> {
     while let Some((dropped, survivor)) = rows.row() {
         attempt.check_stopped()?;
-        drops.push(dropped, survivor)?;
+        drops.push(dropped, survivor, &[])?;
         rows.advance()?;
     }
     Ok(())
 }
 
+/// Rows (document, survivor) in the order of documents: those to drop; where there is something to tell, all that were joined,
+/// with a [`Finding`] each.
+type Rows = Sorted<u64, Noted, File>;
+
+/// Joins pairs into components and chooses their survivors.
+fn join(attempt: &Attempt, barrier: &Barrier) -> Result<(Chosen, Rows), TaskError> {
+    let files = left(attempt, FileRole::Edges)?;
+    let count: u64 = files.iter().map(|file| file.rows).sum();
+    let memory = attempt.memory() / 5 * 4;
+    // What does not fit is joined by rounds on the scratch disk, with the same answer.
+    if components::memory_needed(count) <= memory {
+        let mut failed = None;
+        let labels = components::in_memory(count, || {
+            open_edges(attempt, &files, Edges::open).map_err(|error| keep(&mut failed, error))
+        });
+        let labels = labels.map_err(|error| failed.take().unwrap_or_else(|| error.into()))?;
+        return choose_by_rank(attempt, labels, barrier);
+    }
+    let memory = usize::try_from(memory).unwrap_or(usize::MAX);
+    let mut edges = open_edges(attempt, &files, Edges::open)?;
+    let (labels, rounds) = components::by_rounds(&mut edges, memory, attempt.scratch())?;
+    tracing::debug!(rounds, edges = count, "found components on disk");
+    drop(edges);
+    choose_by_rank(attempt, labels, barrier)
+}
+
+/// Chooses by the ranks that the pass before wrote beside its documents.
+fn choose_by_rank<L: Stream<Key = u64>>(
+    attempt: &Attempt,
+    labels: L,
+    barrier: &Barrier,
+) -> Result<(Chosen, Rows), TaskError> {
+    let mut ranks = RanksOf::new(attempt, FileRole::Ranks);
+    choose(attempt, labels, barrier, |node, _, out| {
+        out.extend_from_slice(ranks.at(node)?);
+        Ok(())
+    })
+}
+
 fn choose<L: Stream<Key = u64>>(
     attempt: &Attempt,
-    labels: &mut L,
-    (max_component, guard): (Option<usize>, Option<SourceGuard>),
-    drops: &mut droplist::Writer<impl std::io::Write>,
-) -> Result<(Chosen, Held), TaskError> {
-    let mut ranks = RanksOf::new(attempt, FileRole::Ranks);
+    labels: L,
+    barrier: &Barrier,
+    mut rank: impl FnMut(u64, &[u8], &mut Vec<u8>) -> Result<(), TaskError>,
+) -> Result<(Chosen, Rows), TaskError> {
     let mut failed = None;
-    let mut sorter = Sorter::<u64, Plain, _, _>::new(SORT_MEMORY, attempt.scratch());
+    let report = barrier.report;
+    let mut rows = Sorter::<u64, Noted, _, _>::new(attempt.sort_memory(), attempt.scratch());
+    let (mut note, mut others) = (Vec::new(), Vec::new());
     let chosen = survivor::choose(
         labels,
-        |node, out| {
-            ranks.at(node).map(|rank| out.extend_from_slice(rank)).map_err(|error| keep(&mut failed, error))
+        |node, note, out| rank(node, note, out).map_err(|error| keep(&mut failed, error)),
+        Limits {
+            memory_bytes: attempt.sort_memory(),
+            max_component: barrier.max_component,
+            listed: report.listed,
+            named: NAMED,
         },
-        Limits { memory_bytes: SORT_MEMORY, max_component },
         attempt.scratch(),
-        |survivor, duplicate| sorter.push(duplicate, survivor, &[]),
+        |member| {
+            let stays = member.node == member.survivor;
+            note.clear();
+            if report.is_any() {
+                others.clear();
+                ids(member.others).for_each(|rank| push_id(&mut others, barrier.signer.id(rank)));
+                let survivor = barrier.signer.id(member.rank);
+                let finding =
+                    Finding { stays, size: member.size, similarity: None, survivor, others: &others };
+                finding.encode(&mut note);
+            } else if stays {
+                return Ok(());
+            }
+            rows.push(member.node, member.survivor, &note)
+        },
     );
     let chosen = chosen.map_err(|error| failed.unwrap_or_else(|| error.into()))?;
     if chosen.held_components > 0 {
@@ -128,17 +173,74 @@ fn choose<L: Stream<Key = u64>>(
             chosen.largest
         );
     }
-    let mut sorted = sorter.finish()?;
-    let Some(guard) = guard else {
-        write_all(attempt, &mut sorted, drops)?;
-        return Ok((chosen, Held::default()));
-    };
-    let held = guard::write(attempt, guard, &mut sorted, drops)?;
-    if held.sources > 0 {
-        tracing::warn!(
-            "{} sources would have lost more than max_drop_share_per_source allows and keep all their documents",
-            held.sources
-        );
+    Ok((chosen, rows.finish()?))
+}
+
+/// Writes the drop list, but for documents of sources that are held back.
+fn write(
+    attempt: &Attempt,
+    barrier: &Barrier,
+    (guard, verify): (Option<SourceGuard>, Option<Similarity>),
+    mut rows: Rows,
+    drops: &mut droplist::Writer<impl Write>,
+) -> Result<Held, TaskError> {
+    let (mut held, mut judge) = (Held::default(), None);
+    if let Some(guard) = guard {
+        let (found, judged) = guard::judge(attempt, guard, &mut rows)?;
+        if found.sources > 0 {
+            tracing::warn!(
+                "{} sources would have lost more than max_drop_share_per_source allows and keep all their documents",
+                found.sources
+            );
+        }
+        (held, judge) = (found, Some(judged));
+        rows = rows.again()?;
     }
-    Ok((chosen, held))
+    let tells = barrier.report.is_any();
+    let similarities =
+        if tells && verify.is_some() { left(attempt, FileRole::Similarities)? } else { Vec::new() };
+    let mut similarities = Firsts::of(open_edges(attempt, &similarities, Edges::open)?);
+    let mut note = Vec::new();
+    while let Some((node, survivor)) = rows.row() {
+        attempt.check_stopped()?;
+        let is_held = node != survivor
+            && match &mut judge {
+                Some(judge) => judge.holds(node)?,
+                None => false,
+            };
+        if tells {
+            while similarities.row().is_some_and(|row| row.0 < node) {
+                similarities.advance()?;
+            }
+            let similarity = similarities.row().filter(|row| row.0 == node);
+            let similarity = similarity.map(|(_, place)| f64::from_bits(u64::MAX - place));
+            let finding = Finding::decode(rows.note());
+            let finding = finding.ok_or_else(|| TaskError::fatal("what was sorted does not decode"))?;
+            note.clear();
+            Finding { stays: finding.stays || is_held, similarity, ..finding }.encode(&mut note);
+        }
+        if tells || !is_held {
+            drops.push(node, survivor, &note)?;
+        }
+        rows.advance()?;
+    }
+    Ok(held)
+}
+
+fn joined(step: usize, signer: &Signer, chosen: Chosen, held: Held) -> Joined {
+    let named = chosen.held.iter().map(|(documents, rank)| HeldComponent {
+        documents: *documents,
+        survivor: String::from_utf8_lossy(signer.id(rank)).into_owned(),
+    });
+    Joined {
+        step,
+        components: chosen.components,
+        duplicates: chosen.duplicates - held.documents,
+        largest: chosen.largest,
+        held_components: chosen.held_components,
+        held_documents: chosen.held_documents,
+        components_held: named.collect(),
+        held_sources: held.sources,
+        sources: held.named,
+    }
 }

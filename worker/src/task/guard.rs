@@ -3,11 +3,9 @@
 //! What each source has and would lose is counted shard by shard, sorted by source on the scratch disk and summed up. In memory
 //! are one shard's sources, and eight bytes twice for every source that is held back.
 
+use super::Attempt;
 use super::signed::{RanksOf, Signed};
-use super::{Attempt, SORT_MEMORY};
 use crate::TaskError;
-use gristmill_dedup::droplist;
-use gristmill_dedup::edges::{self, Edges};
 use gristmill_dedup::keyfile::node;
 use gristmill_dedup::sort::{Noted, Sorted, Sorter};
 use gristmill_dedup::stream::Stream;
@@ -16,11 +14,10 @@ use gristmill_pipeline::step::SourceGuard;
 use std::cmp::Reverse;
 use std::collections::{BTreeMap, BTreeSet, HashSet};
 use std::fs::File;
-use std::io::{self, BufReader, BufWriter, Seek, SeekFrom};
 use xxhash_rust::xxh3::xxh3_128;
 
-/// Sources that the report names.
-const NAMED: usize = 100;
+/// Of what is held back, so much is named.
+pub(super) const NAMED: usize = 100;
 
 /// What was held back.
 #[derive(Default)]
@@ -32,40 +29,35 @@ pub(super) struct Held {
     pub(super) named: Vec<HeldSource>,
 }
 
-/// Writes the pairs (document to drop, survivor), which come in order, but those of sources that are held back.
-pub(super) fn write<S: Stream<Key = u64>>(
-    attempt: &Attempt,
-    guard: SourceGuard,
-    rows: &mut S,
-    drops: &mut droplist::Writer<impl io::Write>,
-) -> Result<Held, TaskError> {
-    // Read twice: to count, and to write.
-    let mut file: File = attempt.scratch()()?;
-    let bytes = edges::write_sorted(rows, BufWriter::new(&mut file))?.bytes;
-    let mut open = || -> Result<_, TaskError> {
-        file.seek(SeekFrom::Start(0))?;
-        Ok(Edges::open("documents to drop", BufReader::new(file.try_clone()?), bytes)?)
-    };
-    let counts = count(attempt, &mut open()?)?;
-    let (held, keys) = hold(guard, counts)?;
-    let mut rows = open()?;
-    let mut sources = RanksOf::new(attempt, FileRole::Sources);
-    while let Some((dropped, survivor)) = rows.row() {
-        attempt.check_stopped()?;
-        if keys.is_empty() || !keys.contains(&xxh3_128(sources.at(dropped)?)) {
-            drops.push(dropped, survivor)?;
-        }
-        rows.advance()?;
+/// Whose documents stay.
+pub(super) struct Guard<'a> {
+    keys: HashSet<u128>,
+    sources: RanksOf<'a>,
+}
+
+impl Guard<'_> {
+    /// Whether a document stays because of its source. Ask in the order of nodes.
+    pub(super) fn holds(&mut self, node: u64) -> Result<bool, TaskError> {
+        Ok(!self.keys.is_empty() && self.keys.contains(&xxh3_128(self.sources.at(node)?)))
     }
-    Ok(held)
+}
+
+/// Finds the sources that are held back. Rows are (document, survivor) in order; survivors may be among them.
+pub(super) fn judge<'a>(
+    attempt: &'a Attempt,
+    guard: SourceGuard,
+    rows: &mut impl Stream<Key = u64>,
+) -> Result<(Held, Guard<'a>), TaskError> {
+    let (held, keys) = hold(guard, count(attempt, rows)?)?;
+    Ok((held, Guard { keys, sources: RanksOf::new(attempt, FileRole::Sources) }))
 }
 
 /// For each source of each shard: its documents and those to drop, sorted by source.
 fn count(
     attempt: &Attempt,
-    drops: &mut impl Stream<Key = u64>,
+    rows: &mut impl Stream<Key = u64>,
 ) -> Result<Sorted<u128, Noted, File>, TaskError> {
-    let mut counts = Sorter::<u128, Noted, _, _>::new(SORT_MEMORY, attempt.scratch());
+    let mut counts = Sorter::<u128, Noted, _, _>::new(attempt.sort_memory(), attempt.scratch());
     let mut signed = Signed::of(attempt);
     let mut sources = RanksOf::new(attempt, FileRole::Sources);
     let mut note = Vec::new();
@@ -82,9 +74,9 @@ fn count(
             }
             let Some((all, gone)) = of_shard.get_mut(source) else { continue };
             *all += 1;
-            if drops.row().is_some_and(|(dropped, _)| dropped == node) {
-                *gone += 1;
-                drops.advance()?;
+            if let Some((_, survivor)) = rows.row().filter(|row| row.0 == node) {
+                *gone += u64::from(survivor != node);
+                rows.advance()?;
             }
         }
         for (source, (all, gone)) in of_shard {

@@ -5,6 +5,7 @@
 
 mod after;
 mod counted;
+mod drops;
 mod grams;
 mod log;
 mod observations;
@@ -63,15 +64,19 @@ pub(super) fn run(attempt: &Attempt, stage: &MapStage) -> Result<TaskRecord, Tas
         log: if long { Some(Log::new(attempt, last.clone())?) } else { None },
         counted: Counted::new(&last.tally),
     };
+    let mut after = stage.after.map(|barrier| After::open(attempt, barrier)).transpose()?;
     match input {
         Input::Slices(slices) => pass.read_slices(slices, last.rest)?,
-        Input::Documents(shard) => pass.read_documents(&shard, stage, last.rest)?,
+        Input::Documents(shard) => pass.read_documents(&shard, after.as_mut(), last.rest)?,
     }
     pass.flush()?;
     pass.counted.add(&attempt.metrics, &mut pass.chain, &pass.tally);
     attempt.hand.empty(pass.tally.seen, pass.tally.kept);
     let mut record = attempt.record();
     pass.sink.finish(attempt, &mut record)?;
+    if let Some(after) = after {
+        after.finish(&mut record.files)?;
+    }
     pass.observations.finish(attempt, &mut record.files)?;
     tracing::info!(
         stage = attempt.stage,
@@ -250,12 +255,16 @@ impl Pass<'_> {
     }
 
     /// A later pass: what the pass before kept, less what the barrier between them found.
-    fn read_documents(&mut self, shard: &Shard, stage: &MapStage, rest: Place) -> Result<(), TaskError> {
+    fn read_documents(
+        &mut self,
+        shard: &Shard,
+        mut after: Option<&mut After>,
+        rest: Place,
+    ) -> Result<(), TaskError> {
         let Place::Document { number: first } = rest else {
             return Err(TaskError::fatal("a checkpoint of another kind of task"));
         };
         let attempt = self.attempt;
-        let mut after = stage.after.map(|barrier| After::open(attempt, barrier)).transpose()?;
         // Documents, and the units that the dedup knew them by.
         let (mut number, mut unit) = (0, 0);
         for file in &shard.files {
@@ -265,7 +274,10 @@ impl Pass<'_> {
                 let place = Place::Document { number };
                 if number < first {
                     attempt.check_stopped()?;
-                    let Some(units) = frames.skip().map_err(corrupt)? else { break };
+                    let Some((id, units)) = frames.skip().map_err(corrupt)? else { break };
+                    if let Some(after) = &mut after {
+                        after.pass_over(attempt, &id, unit..unit + units)?;
+                    }
                     number += 1;
                     unit += units;
                     continue;
@@ -276,7 +288,7 @@ impl Pass<'_> {
                 let mut verdict = Verdict::Keep;
                 if let Some(after) = &mut after {
                     let taken;
-                    (verdict, taken) = after.apply(&mut doc, unit..unit + units)?;
+                    (verdict, taken) = after.apply(attempt, &mut doc, unit..unit + units)?;
                     if verdict.is_keep() {
                         self.tally.passed(after.index, 1);
                         self.tally.took(after.index, taken);

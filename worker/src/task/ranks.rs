@@ -1,9 +1,9 @@
 //! One range of the scores of a selection: merges it from the files of all tasks into one, and counts what each group has in each
 //! of its slots.
 
+use super::Attempt;
 use super::merge::{Sources, merge};
 use super::selection::{CountRow, ScoreRow, group_key, slot_of};
-use super::{Attempt, SORT_MEMORY};
 use crate::{TaskError, files};
 use gristmill_classify::quantile::Slot;
 use gristmill_dedup::Error;
@@ -27,8 +27,11 @@ pub(super) fn run(attempt: &Attempt, ranges: u64) -> Result<TaskRecord, TaskErro
             ranges: ranges as usize,
         },
     )?;
-    let counts =
-        Counts { rows: Writer::new(SORT_MEMORY, attempt.scratch()), note: Vec::new(), current: None };
+    let counts = Counts {
+        rows: Writer::new(attempt.sort_memory(), attempt.scratch()),
+        note: Vec::new(),
+        current: None,
+    };
     let mut counted = Counted { rows, counts };
     counted.settle()?;
     let path = attempt.path("ranked");

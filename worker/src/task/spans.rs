@@ -1,9 +1,9 @@
 //! What stands between the two passes of a dedup of spans: which anchors occur more than once, the windows around those, and
 //! which of them go ([`gristmill_dedup::substring`] says why that finds all).
 
+use super::Attempt;
 use super::components::{edge_files, open_edges, write_all};
 use super::merge::{Run, Sources, merge};
-use super::{Attempt, SORT_MEMORY};
 use crate::TaskError;
 use crate::files;
 use crate::frames::FrameReader;
@@ -15,7 +15,7 @@ use std::collections::BTreeMap;
 
 /// One range of anchors: lists all those that are not alone.
 pub(super) fn anchors(attempt: &Attempt, buckets: u64) -> Result<TaskRecord, TaskError> {
-    let mut writer = edges::Writer::new(SORT_MEMORY, attempt.scratch());
+    let mut writer = edges::Writer::new(attempt.sort_memory(), attempt.scratch());
     let mut rows = rows::<u64>(attempt, attempt.signing_stage()?.0, buckets, false)?;
     let mut last = None;
     bucket::edges(&mut rows, |first, other| {
@@ -31,7 +31,7 @@ pub(super) fn anchors(attempt: &Attempt, buckets: u64) -> Result<TaskRecord, Tas
 pub(super) fn windows(attempt: &Attempt, step: usize) -> Result<TaskRecord, TaskError> {
     let mut finder = attempt.spans(step)?.finder()?;
     let mut anchors = attempt.drop_list()?;
-    let mut writer = keyfile::Writer::<u128, Noted, _, _>::new(SORT_MEMORY, attempt.scratch());
+    let mut writer = keyfile::Writer::<u128, Noted, _, _>::new(attempt.sort_memory(), attempt.scratch());
     let record = attempt.earlier(attempt.signing_stage()?.0, attempt.task)?;
     let mut rank = Vec::new();
     // Units up to here.
@@ -75,7 +75,7 @@ pub(super) fn windows(attempt: &Attempt, step: usize) -> Result<TaskRecord, Task
 /// One range of windows: lists those that go.
 pub(super) fn repeats(attempt: &Attempt, step: usize, buckets: u64) -> Result<TaskRecord, TaskError> {
     let length = attempt.spans(step)?.length;
-    let mut writer = edges::Writer::new(SORT_MEMORY, attempt.scratch());
+    let mut writer = edges::Writer::new(attempt.sort_memory(), attempt.scratch());
     let mut rows = rows::<u128>(attempt, attempt.stage - 1, buckets, true)?;
     bucket::edges(&mut rows, |first, other| {
         if substring::overlap(first, other, length) { Ok(()) } else { writer.push(other, first) }

@@ -1,27 +1,27 @@
 //! Comparing documents that meet, in two halves, without their texts: what documents consist of lies beside their keys.
 //!
-//! Both halves take a run of shards. The first gives every pair whose first document is there the set of that document;
-//! the second compares it with the set of the second document, and writes the pairs that are similar enough. Each reads
-//! the sets of its shards once, in order.
+//! Both halves take a run of shards. Documents that share a key are sent to one of them: the first half gives every row its
+//! document's set; the second half compares those that met, and writes the pairs that are similar enough. Each reads the
+//! sets of its shards once, in order.
 
 use super::merge::{Run, Sources, merge};
 use super::signed::Signed;
-use super::{Attempt, SORT_MEMORY, keep};
-use crate::TaskError;
+use super::{Attempt, keep};
+use crate::{TaskError, files};
 use gristmill_dedup::keyfile::{self, Spread, SpreadRows, shard_and_ordinal};
 use gristmill_dedup::sets::Sets;
-use gristmill_dedup::sort::Noted;
-use gristmill_dedup::stream::Merge;
+use gristmill_dedup::sort::{Noted, Plain, Sorter};
+use gristmill_dedup::stream::{Firsts, Merge};
 use gristmill_dedup::{edges, verify};
 use gristmill_job::{FileRole, TaskRecord};
 use gristmill_pipeline::step::{Signer, Similarity};
 use std::io::Read;
 
-/// The first half: pairs by their first document in, by their second document out.
+/// The first half: rows by the document that is sent in, by the place where it is compared out.
 pub(super) fn attach(attempt: &Attempt, ranges: u64) -> Result<TaskRecord, TaskError> {
     let spread = Spread::over(attempt.shards()?);
     let mut pairs = rows(attempt, FileRole::Pairs, false, ranges)?;
-    let mut writer = keyfile::Writer::<u64, Noted, _, _>::new(SORT_MEMORY, attempt.scratch());
+    let mut writer = keyfile::Writer::<u64, Noted, _, _>::new(attempt.sort_memory(), attempt.scratch());
     let (mut sets, mut failed) = (ShardSets::of(attempt), None);
     verify::attach(
         &mut pairs,
@@ -34,24 +34,42 @@ pub(super) fn attach(attempt: &Attempt, ranges: u64) -> Result<TaskRecord, TaskE
 
 /// The second half.
 pub(super) fn compare(attempt: &Attempt, barrier: usize, ranges: u64) -> Result<TaskRecord, TaskError> {
-    let Similarity { measure, threshold } = match attempt.barrier(barrier)?.signer {
+    let barrier = attempt.barrier(barrier)?;
+    let Similarity { measure, threshold } = match barrier.signer {
         Signer::Fuzzy(fuzzy) => fuzzy.verify,
         Signer::Exact(_) => None,
     }
     .ok_or_else(|| TaskError::fatal("nothing is compared in this dedup"))?;
     let mut attached = rows(attempt, FileRole::Attached, true, ranges)?;
-    let mut writer = edges::Writer::new(SORT_MEMORY, attempt.scratch());
+    let mut writer = edges::Writer::new(attempt.sort_memory(), attempt.scratch());
+    let sort = || Sorter::<u64, Plain, _, _>::new(attempt.sort_memory(), attempt.scratch());
+    let mut similarities = barrier.report.is_any().then(sort);
     let (mut sets, mut failed) = (ShardSets::of(attempt), None);
     let counts = verify::compare(
         &mut attached,
         |node, set| sets.read(node, set).map_err(|error| keep(&mut failed, error)),
         measure,
         threshold,
-        |a, b, _| writer.push(a, b),
+        |a, b, similarity| {
+            if let Some(similarities) = &mut similarities {
+                // The greatest comes first, and is all that is kept.
+                let place = u64::MAX - similarity.to_bits();
+                similarities.push(a, place, &[])?;
+                similarities.push(b, place, &[])?;
+            }
+            writer.push(a, b)
+        },
     )
     .map_err(|error| failed.take().unwrap_or_else(|| error.into()))?;
     tracing::debug!(pairs = counts.pairs, joined = counts.joined, "compared documents");
-    attempt.leave(FileRole::Edges, |out| writer.finish(out))
+    let mut record = attempt.leave(FileRole::Edges, |out| writer.finish(out))?;
+    if let Some(similarities) = similarities {
+        let path = attempt.path("similarities");
+        let mut out = attempt.create_hashed(&path);
+        let rows = edges::write_sorted(&mut Firsts::of(similarities.finish()?), &mut out)?.entries;
+        record.files.insert(FileRole::Similarities, vec![files::finish(out, path, rows)?]);
+    }
+    Ok(record)
 }
 
 /// What the stage before wrote for the task's shards.

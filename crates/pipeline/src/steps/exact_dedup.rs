@@ -1,5 +1,6 @@
 //! `exact_dedup`
 
+use super::report::{Duplicates, report};
 use super::shared::{EXACT_KEY_BYTES, as_text};
 use crate::step::{Context, ExactUnits, Kind, Needs};
 use crate::{Barrier, BuildError, Built, Document, Field, Signer, Step, Verdict};
@@ -26,6 +27,15 @@ pub struct Params {
     selection_normalize: Option<Normalize>,
     /// The one with the greatest value stays.
     selection_reverse: bool,
+    /// Writes which documents were equal: a row for each of them, in `clusters/` of the dataset, with `id`, the record id of
+    /// its `survivor`, how many are equal (`size`), and whether it was `kept`.
+    clusters: bool,
+    /// Drops nothing: documents that would go get the field `duplicate_of`, the record id of the one that would stay;
+    /// in that one it is null.
+    annotate: bool,
+    /// What a document that stays says of those that it stays for: `count` (the field `duplicates`, how many there were) or
+    /// `list` (also `duplicate_ids`, the record ids of up to 100 of them). Documents without equals have no such field.
+    duplicates: Option<Duplicates>,
 }
 
 impl Default for Params {
@@ -36,6 +46,9 @@ impl Default for Params {
             selection_key: None,
             selection_normalize: None,
             selection_reverse: false,
+            clusters: false,
+            annotate: false,
+            duplicates: None,
         }
     }
 }
@@ -65,7 +78,8 @@ impl Step for ExactDedup {
         Contents are compared by 128 bits of xxh3, after `normalize` if given. Of equals the one with the least `selection_key` stays (or the \
         greatest, by `selection_reverse`), and among those the one with the smallest record id. Where the content is a list, its members are \
         what is compared, within a document and over the whole corpus: copies are taken out of their lists, and a document is dropped if \
-        nothing is left of its own. Documents that lack the field are kept.\n\n\
+        nothing is left of its own. Documents that lack the field are kept, as are those with a list where `clusters`, \
+        `annotate` or `duplicates` tell of whole documents.\n\n\
         DCLM leaves it to chance which of equals comes first, makes a text of a list of one where a whole shard has only such, and reads \
         timestamps in the zone of the machine; here the list stays a list (`join_lines_modifier` takes both).";
     const ORIGIN: &'static str =
@@ -85,12 +99,21 @@ impl Step for ExactDedup {
     }
 
     fn build(params: &Params, cx: &Context) -> Result<Built, BuildError> {
+        let report = report(params.clusters, params.annotate, params.duplicates);
         Ok(Built::Barrier(Barrier {
-            signer: Signer::Exact(Box::new(Contents { params: params.clone(), seed: cx.seed })),
+            signer: Signer::Exact(Box::new(Contents {
+                params: params.clone(),
+                seed: cx.seed,
+                whole: report.is_any(),
+            })),
             reason: DUPLICATE,
             bytes_per_document: EXACT_KEY_BYTES,
             max_component: None,
+            report,
         }))
+    }
+    fn clusters(params: &Params) -> bool {
+        params.clusters
     }
 }
 
@@ -102,6 +125,8 @@ const RANK_BYTES: usize = 4096;
 struct Contents {
     params: Params,
     seed: u64,
+    /// Only whole documents are compared.
+    whole: bool,
 }
 
 impl ExactUnits for Contents {
@@ -118,6 +143,7 @@ impl ExactUnits for Contents {
         rank.extend_from_slice(doc.id.as_bytes());
         let normalizer = self.params.normalize;
         match doc.fields.value(&self.params.content_key) {
+            Some(Value::Array(_)) if self.whole => unit(None, &rank),
             Some(Value::Array(members)) => {
                 // No record id continues another one by a zero byte, so that places are only compared within a document.
                 rank.push(0);
@@ -133,6 +159,10 @@ impl ExactUnits for Contents {
                 unit(key.map(|content| key_of(&content, normalizer, self.seed)), &rank);
             }
         }
+    }
+
+    fn id<'r>(&self, rank: &'r [u8]) -> &'r [u8] {
+        if self.params.selection_key.is_some() { behind_value(rank) } else { rank }
     }
 
     fn remove(&mut self, doc: &mut Document, gone: &dyn Fn(u32) -> bool) -> Verdict {
@@ -184,6 +214,28 @@ fn push_rank(rank: &mut Vec<u8>, doc: &Document, key: &str, normalize: Option<No
         None => Normalizer::None,
     };
     push_text(rank, &normalizer.apply(&text));
+}
+
+/// What stands behind the value that [`push_rank`] wrote, its bytes turned round or not.
+fn behind_value(rank: &[u8]) -> &[u8] {
+    let (is_number, turn) = match rank.first() {
+        Some(1) => (true, 0),
+        Some(2) => (false, 0),
+        Some(254) => (true, u8::MAX),
+        _ => (false, u8::MAX),
+    };
+    if is_number {
+        return rank.get(9..).unwrap_or_default();
+    }
+    let mut at = 1;
+    while let Some([byte, next]) = rank.get(at..).and_then(|rest| rest.first_chunk::<2>()) {
+        match (byte ^ turn, next ^ turn) {
+            (0, 0) => return rank.get(at + 2..).unwrap_or_default(),
+            (0, _) => at += 2,
+            _ => at += 1,
+        }
+    }
+    &[]
 }
 
 fn push_number(rank: &mut Vec<u8>, number: f64) {
@@ -257,6 +309,28 @@ mod tests {
         let without = signed(&by(false), &json!({"id": "a", "text": "x"})).remove(0).1;
         assert_eq!(without, rank(false, "a", json!("")));
         assert!(rank(false, "a", json!("10")) < rank(false, "a", json!("9")), "texts are no numbers");
+    }
+
+    #[test]
+    fn ranks_give_their_ids_back() {
+        let texts = [
+            json!(-2.5),
+            json!(10),
+            json!(""),
+            json!("a"),
+            json!("\u{0}"),
+            json!("a\u{0}\u{0}b"),
+            json!("ÿ"),
+        ];
+        for reverse in [false, true] {
+            let params = json!({"selection_key": "n", "selection_reverse": reverse});
+            for n in &texts {
+                let rank = signed(&params, &json!({"id": "an id", "text": "x", "n": n})).remove(0).1;
+                assert_eq!(units(&params).id(&rank), b"an id", "{n} {reverse}");
+            }
+        }
+        let rank = signed(&json!({}), &json!({"id": "an id", "text": "x"})).remove(0).1;
+        assert_eq!(units(&json!({})).id(&rank), b"an id");
     }
 
     #[test]

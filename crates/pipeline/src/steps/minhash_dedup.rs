@@ -1,5 +1,7 @@
 //! `minhash_dedup`
 
+use super::report::{Duplicates, report};
+use super::shared::check_share;
 use super::survivors::{MaxDropShare, Prefer, Ranking, Survivor};
 use crate::step::{Context, Fuzzy, FuzzySigner, Kind, Similarity, Way};
 use crate::{Barrier, BuildError, Built, Document, Signer, Step};
@@ -31,9 +33,13 @@ pub struct Params {
     /// The similarity from which they are joined. 0.8 for `dclm`, `refinedweb` and `olmo`, 0.75 for `fineweb`; without a preset it must
     /// be given.
     threshold: Option<f64>,
+    /// With `verify: containment`, the share of the larger document's shingles that the smaller one must have for the two to be
+    /// joined, 0.5 if not given: a line that stands in two long pages would drop one of them in favour of the other.
+    min_size_share: Option<f64>,
     /// Which of the joined documents stays: `first` (the smallest record id), `longest`, or `{newest: FIELD}`,
-    /// `{highest: FIELD}`, `{lowest: FIELD}`. Ties go to the smallest record id.
-    survivor: Survivor,
+    /// `{highest: FIELD}`, `{lowest: FIELD}`. Ties go to the smallest record id. Without, it is `first`; with
+    /// `verify: containment` it is `longest`, so that the excerpt goes and not the whole.
+    survivor: Option<Survivor>,
     /// Sources that stay before others, whatever `survivor` says: `{key: FIELD, order: [the best, the next, ...]}`.
     prefer: Option<Prefer>,
     /// A source of which a greater share would go keeps all its documents, and stands in the manifest:
@@ -41,7 +47,18 @@ pub struct Params {
     max_drop_share_per_source: Option<MaxDropShare>,
     /// Components with more documents are left alone and counted: so large a one is a template, or a chain of
     /// loose matches, more often than one text.
-    max_component: Option<usize>,
+    max_component: Option<u64>,
+    /// Writes which documents were joined: a row for each of them, in `clusters/` of the dataset, with `id`, the record id
+    /// of its `survivor`, their `similarity` (that of the most similar document it was compared with, by `verify`), the `size`
+    /// of the component, and whether it was `kept`.
+    clusters: bool,
+    /// Drops nothing: documents that would go get the field `duplicate_of`, the record id of the one that would stay;
+    /// in that one it is null.
+    annotate: bool,
+    /// What a document that stays says of those that it stays for: `count` (the field `duplicates`, how many others were
+    /// joined with it) or `list` (also `duplicate_ids`, the record ids of up to 100 of them, the best first). Documents
+    /// that were joined with none have no such field.
+    duplicates: Option<Duplicates>,
 }
 
 impl Default for Params {
@@ -54,10 +71,14 @@ impl Default for Params {
             unit: Unit::Words,
             verify: Verify::Jaccard,
             threshold: None,
-            survivor: Survivor::First,
+            min_size_share: None,
+            survivor: None,
             prefer: None,
             max_drop_share_per_source: None,
             max_component: None,
+            clusters: false,
+            annotate: false,
+            duplicates: None,
         }
     }
 }
@@ -124,13 +145,16 @@ impl Params {
     }
 
     fn ranking(&self) -> Ranking {
-        Ranking { survivor: self.survivor.clone(), prefer: self.prefer.clone() }
+        let usual = if self.verify == Verify::Containment { Survivor::Longest } else { Survivor::First };
+        Ranking { survivor: self.survivor.clone().unwrap_or(usual), prefer: self.prefer.clone() }
     }
 
     fn similarity(&self) -> Option<Similarity> {
         let measure = match self.verify {
             Verify::Jaccard => Measure::Jaccard,
-            Verify::Containment => Measure::Containment,
+            Verify::Containment => {
+                Measure::Containment { min_size_share: self.min_size_share.unwrap_or(MIN_SIZE_SHARE) }
+            }
             Verify::None => return None,
         };
         let threshold = self.threshold.or_else(|| self.preset.map(Preset::threshold))?;
@@ -146,8 +170,8 @@ impl Step for MinhashDedup {
         through others, too. Of a component one document stays, as `prefer` and `survivor` say. Texts without a shingle are kept. Components held \
         back by `max_component` and sources held back by `max_drop_share_per_source` stand in the manifest.\n\n\
         DCLM, RefinedWeb, FineWeb and OLMo join whatever meets, as does `verify: none`: at a similarity of 0.6, well below their \
-        thresholds, that is a pair in 25 with 93×15 and a pair in 5 with 14×8. Of more than 32 documents that share a key each is compared with the \
-        first of them and the one before it, not with every other.";
+        thresholds, that is a pair in 25 with 93×15 and a pair in 5 with 14×8. Of more than 32 documents that share a key each is compared with \
+        some 30 others, and linked to the rest through the first of them: copies of one text all come together, as do any two that share a key with fewer.";
     const ORIGIN: &'static str = "Broder 1997; DCLM, arXiv 2406.11794 (93×15, 0.8); RefinedWeb, arXiv 2306.01116 (450×20, 0.8); \
         FineWeb, arXiv 2406.17557, huggingface/datatrove, pipeline/dedup/minhash.py (14×8, 0.75); OLMo, arXiv 2512.13961 (26×11, 0.8)";
     const EXAMPLE: &'static str = "{preset: fineweb, ngram: 5, verify: jaccard, threshold: 0.75}";
@@ -163,6 +187,17 @@ impl Step for MinhashDedup {
         minhash::Signer::new(&params.minhash(0)).map_err(|e| BuildError::new(e.to_string()))?;
         params.ranking().check()?;
         params.max_drop_share_per_source.as_ref().map_or(Ok(()), MaxDropShare::check)?;
+        if params.annotate && params.max_drop_share_per_source.is_some() {
+            return Err(BuildError::new(
+                "max_drop_share_per_source holds back what would be dropped, and `annotate` drops nothing: leave one of them out",
+            ));
+        }
+        if let Some(share) = params.min_size_share {
+            if params.verify != Verify::Containment {
+                return Err(BuildError::new("min_size_share is of `verify: containment`"));
+            }
+            check_share("min_size_share", share)?;
+        }
         let threshold = params.threshold;
         if params.verify == Verify::None && threshold.is_some() {
             return Err(BuildError::new("nothing is compared with the threshold: leave out `verify: none`"));
@@ -191,7 +226,12 @@ impl Step for MinhashDedup {
             reason: "near duplicate",
             bytes_per_document: minhash.bands as u64 * KEY_BYTES + sets,
             max_component: params.max_component,
+            report: report(params.clusters, params.annotate, params.duplicates),
         }))
+    }
+
+    fn clusters(params: &Params) -> bool {
+        params.clusters
     }
 
     fn way(params: &Params) -> Way {
@@ -199,6 +239,8 @@ impl Step for MinhashDedup {
     }
 }
 
+/// What keeps an excerpt from joining the pages that it stands in.
+const MIN_SIZE_SHARE: f64 = 0.5;
 /// A band's key, and the pair that it may be in.
 const KEY_BYTES: u64 = 18;
 /// The set of an ordinary page of 600 words, and as much again for the pair that it may be in.
@@ -223,6 +265,10 @@ impl FuzzySigner for Shingles {
 
     fn rank(&mut self, doc: &Document, rank: &mut Vec<u8>) {
         self.ranking.rank(doc, rank);
+    }
+
+    fn id<'r>(&self, rank: &'r [u8]) -> &'r [u8] {
+        self.ranking.id(rank)
     }
 
     fn source(&mut self, doc: &Document, source: &mut Vec<u8>) {
@@ -259,7 +305,13 @@ mod tests {
             (json!({"bands": 10, "rows": 5}), "give a threshold"),
             (json!({"preset": "olmo", "verify": "none", "threshold": 0.8}), "leave out `verify: none`"),
             (json!({"preset": "olmo", "threshold": 0.0}), "above 0 and up to 1"),
+            (json!({"preset": "olmo", "min_size_share": 0.2}), "is of `verify: containment`"),
+            (json!({"preset": "olmo", "verify": "containment", "min_size_share": 2}), "min_size_share"),
             (json!({"preset": "olmo", "threshold": 1.1}), "above 0 and up to 1"),
+            (
+                json!({"preset": "olmo", "annotate": true, "max_drop_share_per_source": {"source": "domain", "share": 0.5}}),
+                "leave one of them out",
+            ),
         ] {
             let refused = parsed(&params).expect_err("a refusal");
             assert!(refused.contains(complaint), "{params}: {refused}");

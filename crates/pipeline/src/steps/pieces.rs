@@ -1,7 +1,7 @@
 //! What `line_dedup` and `paragraph_dedup` have in common: a text's pieces as units of an exact dedup.
 
 use super::shared::EXACT_KEY_BYTES;
-use crate::step::{Context, ExactUnits};
+use crate::step::{Context, ExactUnits, Report};
 use crate::{Barrier, Built, Document, Signer, Verdict};
 use gristmill_dedup::exact::Normalizer;
 use gristmill_dedup::pieces::{self, Piece, Pieces};
@@ -50,6 +50,7 @@ pub(super) fn build(params: Params, piece: Piece, pieces_per_document: u32, cx: 
         reason: NOTHING_LEFT,
         bytes_per_document: u64::from(pieces_per_document) * EXACT_KEY_BYTES,
         max_component: None,
+        report: Report::default(),
     })
 }
 

@@ -43,8 +43,9 @@ pub(super) struct Prefer {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MaxDropShare {
-    /// What tells a document's source: `domain` (the host of its `url`), `language`, or a field. A dot leads into an object.
-    /// Documents without are of one source, the empty one, which is not guarded.
+    /// What tells a document's source: `domain` (the host of its `url`), `language`, `path` (that and the first folder of its path), `crawl`
+    /// (`isPartOf` of its `warcinfo`, as Common Crawl writes it), or a field. A dot leads into an object. Documents without are
+    /// of one source, the empty one, which is not guarded.
     pub source: String,
     /// The greatest share of a source's documents that may go.
     pub share: f64,
@@ -70,8 +71,39 @@ impl MaxDropShare {
     /// Writes the name of a document's source.
     pub(super) fn write(&self, doc: &Document, out: &mut Vec<u8>) {
         out.clear();
-        out.extend_from_slice(source::name(doc, &self.source).as_bytes());
+        let told = match self.source.as_str() {
+            "path" => host_and_folder(&doc.fields.str("url").unwrap_or_default()),
+            "crawl" => crawl(&doc.fields.str("warcinfo").unwrap_or_default()).to_ascii_lowercase(),
+            _ => String::new(),
+        };
+        let name = if told.is_empty() { source::name(doc, &self.source) } else { told };
+        out.extend_from_slice(name.as_bytes());
     }
+}
+
+/// What counts of a source's name.
+const SOURCE_BYTES: usize = 1024;
+
+/// The host, and the first part of the path if there is more behind it.
+fn host_and_folder(url: &str) -> String {
+    let host = source::host(url);
+    let path = url.split_once("://").and_then(|(_, rest)| rest.split_once('/')).map_or("", |(_, path)| path);
+    let path = path.split(['?', '#']).next().unwrap_or_default();
+    let folder = path.split_once('/').map_or("", |(folder, _)| folder);
+    if host.is_empty() {
+        return String::new();
+    }
+    let mut source = format!("{host}/{folder}");
+    source.truncate(source.floor_char_boundary(SOURCE_BYTES));
+    source.make_ascii_lowercase();
+    source
+}
+
+/// The crawl that the record of an archive's file says it is part of.
+fn crawl(warcinfo: &str) -> &str {
+    let named = warcinfo.lines().find_map(|line| line.trim().strip_prefix("isPartOf:"));
+    let named = named.unwrap_or_default().trim();
+    named.get(..named.floor_char_boundary(SOURCE_BYTES)).unwrap_or_default()
 }
 
 #[derive(Clone, Debug, Default)]
@@ -115,6 +147,16 @@ impl Ranking {
         };
         policy.rank(preference, value, doc.id.as_bytes(), out);
     }
+
+    /// The record id in a rank.
+    pub(super) fn id<'r>(&self, rank: &'r [u8]) -> &'r [u8] {
+        let policy = match self.survivor {
+            Survivor::First => Policy::FirstId,
+            Survivor::Lowest(_) => Policy::Lowest,
+            Survivor::Longest | Survivor::Newest(_) | Survivor::Highest(_) => Policy::Highest,
+        };
+        policy.id(rank)
+    }
 }
 
 /// Seconds since 1970 of a time, or a number as it is.
@@ -142,6 +184,7 @@ mod tests {
         let rank = |doc: &Value| {
             let mut out = Vec::new();
             ranking.rank(&Document::from_json(&doc.to_string(), String::new).expect("a record"), &mut out);
+            assert_eq!(ranking.id(&out), doc["id"].as_str().expect("an id").as_bytes());
             out
         };
         (0..docs.len()).min_by_key(|place| rank(&docs[*place])).expect("a document")
@@ -169,6 +212,36 @@ mod tests {
             (prefer(json!(["none"])), 1),
         ] {
             assert_eq!(best(ranking.clone(), &docs), expected, "{ranking}");
+        }
+    }
+
+    #[test]
+    fn sources_are_hosts_or_fields() {
+        for (source, record, expected) in [
+            ("domain", json!({"url": "https://www.Example.com:8080/a?b"}), "example.com"),
+            ("domain", json!({"url": "http://me:pw@a.b.org#x"}), "a.b.org"),
+            ("domain", json!({"url": "http://[::1]:80/"}), "[::1]:80"),
+            ("domain", json!({"url": "www.example.com"}), ""),
+            ("domain", json!({}), ""),
+            ("path", json!({"url": "https://www.Example.com:8080/Blog/a/b?c=/d"}), "example.com/blog"),
+            ("path", json!({"url": "http://a.org/page.html?x=/y/z"}), "a.org/"),
+            ("path", json!({"url": "http://a.org"}), "a.org/"),
+            ("path", json!({"path": "wiki/en"}), "wiki/en"),
+            (
+                "crawl",
+                json!({"warcinfo": "robots: classic\r\nisPartOf: CC-MAIN-2024-22\r\n"}),
+                "cc-main-2024-22",
+            ),
+            ("crawl", json!({"warcinfo": "robots: classic", "crawl": "mine"}), "mine"),
+            ("m.crawl", json!({"m": {"crawl": "CC-1"}}), "cc-1"),
+            ("n", json!({"n": 7}), "7"),
+        ] {
+            let guard: MaxDropShare =
+                serde_json::from_value(json!({"source": source, "share": 0.5})).expect("fits");
+            assert_eq!(guard.guard(), SourceGuard { share: 0.5, min_documents: 100 });
+            let mut out = Vec::new();
+            guard.write(&Document::from_json(&record.to_string(), String::new).expect("a record"), &mut out);
+            assert_eq!(String::from_utf8_lossy(&out), expected, "{record}");
         }
     }
 

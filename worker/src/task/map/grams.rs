@@ -2,7 +2,7 @@
 
 use crate::TaskError;
 use crate::files;
-use crate::task::{Attempt, SORT_MEMORY};
+use crate::task::Attempt;
 use gristmill_dedup::bff;
 use gristmill_dedup::sections::Gatherer;
 use gristmill_job::{FileRole, TaskRecord};

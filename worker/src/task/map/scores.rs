@@ -1,7 +1,7 @@
 //! The scores of a pass's documents, for the selection behind it.
 
+use crate::task::Attempt;
 use crate::task::selection::ScoreRow;
-use crate::task::{Attempt, SORT_MEMORY};
 use gristmill_dedup::Error;
 use gristmill_dedup::keyfile::{self, Summary};
 use gristmill_dedup::sort::Noted;
@@ -23,7 +23,7 @@ const NAMED_MAX: usize = 1 << 16;
 
 impl Scores {
     pub(super) fn new(attempt: &Attempt, selection: Selection) -> Self {
-        let rows = keyfile::Writer::new(SORT_MEMORY, Box::new(attempt.scratch()) as Box<_>);
+        let rows = keyfile::Writer::new(attempt.sort_memory(), Box::new(attempt.scratch()) as Box<_>);
         Self { selection, rows, named: HashSet::new(), note: Vec::new() }
     }
 

@@ -6,11 +6,11 @@ use crate::TaskError;
 use crate::files::{self, Out};
 use crate::frames::FrameWriter;
 use crate::ranks::RankWriter;
-use crate::task::{Attempt, SORT_MEMORY};
+use crate::task::Attempt;
 use gristmill_dedup::sort::{Noted, Plain};
 use gristmill_dedup::substring::Finder;
 use gristmill_dedup::{keyfile, sets};
-use gristmill_job::{FileEntry, FileRole, TaskRecord};
+use gristmill_job::{FileEntry, FileRole, Job, TaskRecord};
 use gristmill_pipeline::Document;
 use gristmill_pipeline::recipe::{Layout, OutputFormat};
 use gristmill_pipeline::stage::MapStage;
@@ -28,7 +28,7 @@ pub(super) enum Sink {
 impl Sink {
     pub(super) fn new(attempt: &Attempt, stage: &MapStage) -> Result<Self, TaskError> {
         match stage.before {
-            None => Ok(Self::Data(DataFiles::new(attempt))),
+            None => Ok(Self::Data(DataFiles::of_layout(attempt))),
             Some(barrier) => Ok(Self::Next(NextPass::new(attempt, barrier)?)),
         }
     }
@@ -43,14 +43,20 @@ impl Sink {
     /// Puts the files into the task's record.
     pub(super) fn finish(self, attempt: &Attempt, record: &mut TaskRecord) -> Result<(), TaskError> {
         match self {
-            Self::Data(files) => files.finish(attempt, record),
+            Self::Data(mut files) => {
+                files.begin_if_wanted(attempt)?;
+                record.files.insert(FileRole::Data, files.finish()?);
+                Ok(())
+            }
             Self::Next(next) => next.finish(attempt, record),
         }
     }
 }
 
-/// Files of the dataset. A file is begun with its first document, so that there are no empty ones where they are not wanted.
+/// Files of the dataset. A file is begun with its first row, so that there are no empty ones where they are not wanted.
 pub(super) struct DataFiles {
+    /// Where they lie, below the job.
+    folder: String,
     encoding: Encoding,
     shard_size: u64,
     even_empty: bool,
@@ -61,7 +67,19 @@ pub(super) struct DataFiles {
 }
 
 impl DataFiles {
-    fn new(attempt: &Attempt) -> Self {
+    /// The documents' files.
+    fn of_layout(attempt: &Attempt) -> Self {
+        let folder = Job::attempt_path(attempt.stage, attempt.task, &attempt.name);
+        let files = Self::new(attempt, folder);
+        // In DCLM's layout a task has one file, whatever becomes of its documents.
+        match attempt.open.recipe.head.output.layout {
+            Layout::Parts => files,
+            Layout::Dclm => Self { shard_size: u64::MAX, even_empty: true, ..files },
+        }
+    }
+
+    /// Files of any rows.
+    pub(super) fn new(attempt: &Attempt, folder: String) -> Self {
         let output = &attempt.open.recipe.head.output;
         let encoding = match output.format {
             OutputFormat::JsonlZst => Encoding::Jsonl(Compression::Zstd),
@@ -69,13 +87,11 @@ impl DataFiles {
             OutputFormat::Jsonl => Encoding::Jsonl(Compression::None),
             OutputFormat::Parquet => Encoding::Parquet,
         };
-        // In DCLM's layout a task has one file, whatever becomes of its documents.
-        let is_dclm = output.layout == Layout::Dclm;
-        let shard_size = if is_dclm { u64::MAX } else { output.shard_size.0 };
         Self {
+            folder,
             encoding,
-            shard_size,
-            even_empty: is_dclm,
+            shard_size: output.shard_size.0,
+            even_empty: false,
             current: None,
             carry: Carry::default(),
             files: Vec::new(),
@@ -93,7 +109,7 @@ impl DataFiles {
         written
     }
 
-    fn write_row(&mut self, attempt: &Attempt, row: &str) -> Result<(), TaskError> {
+    pub(super) fn write_row(&mut self, attempt: &Attempt, row: &str) -> Result<(), TaskError> {
         loop {
             let writer = self.writer(attempt)?;
             let fresh = writer.rows() == 0;
@@ -116,7 +132,7 @@ impl DataFiles {
             None => {
                 let extension = self.encoding.extension();
                 let name = format!("part-{:05}-{:03}{extension}", attempt.task, self.files.len());
-                let path = attempt.path(&name);
+                let path = format!("{}/{name}", self.folder);
                 let out = attempt.create(&path);
                 (path, Writer::new(out, self.encoding, std::mem::take(&mut self.carry))?)
             }
@@ -134,13 +150,17 @@ impl DataFiles {
         Ok(())
     }
 
-    fn finish(mut self, attempt: &Attempt, record: &mut TaskRecord) -> Result<(), TaskError> {
+    /// Begins a file where there has to be one.
+    fn begin_if_wanted(&mut self, attempt: &Attempt) -> Result<(), TaskError> {
         if self.even_empty && self.files.is_empty() {
             self.writer(attempt)?;
         }
-        self.close()?;
-        record.files.insert(FileRole::Data, self.files);
         Ok(())
+    }
+
+    pub(super) fn finish(mut self) -> Result<Vec<FileEntry>, TaskError> {
+        self.close()?;
+        Ok(self.files)
     }
 }
 
@@ -199,7 +219,8 @@ impl Signatures {
             Built::Selection(selection) => return Ok(Self::Scores(Scores::new(attempt, selection))),
             Built::Bloom(bloom) => return Ok(Self::Bloom(Grams::new(attempt, bloom)?)),
             Built::Spans(spans) => {
-                let keys = keyfile::Writer::new(SORT_MEMORY, Box::new(attempt.scratch()) as Scratch);
+                let keys =
+                    keyfile::Writer::new(attempt.sort_memory(), Box::new(attempt.scratch()) as Scratch);
                 return Ok(Self::Spans { finder: spans.finder()?, keys });
             }
             _ => return Err(TaskError::fatal("what stands behind the pass is no barrier")),
@@ -207,12 +228,12 @@ impl Signatures {
         let scratch: Scratch = Box::new(attempt.scratch());
         match signer {
             Signer::Exact(units) => {
-                Ok(Self::Exact { units, keys: keyfile::Writer::new(SORT_MEMORY, scratch) })
+                Ok(Self::Exact { units, keys: keyfile::Writer::new(attempt.sort_memory(), scratch) })
             }
             Signer::Fuzzy(Fuzzy { signer, verify, guard }) => {
                 let path = attempt.path("ranks.zst");
                 let ranks = RankWriter::new(attempt.create_hashed(&path))?;
-                let keys = keyfile::Writer::new(SORT_MEMORY, scratch);
+                let keys = keyfile::Writer::new(attempt.sort_memory(), scratch);
                 let sources = match guard {
                     Some(_) => {
                         let path = attempt.path("sources.zst");
