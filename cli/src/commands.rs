@@ -15,6 +15,7 @@ pub(crate) mod schema;
 pub(crate) mod steps;
 pub(crate) mod submit;
 pub(crate) mod sweep;
+pub(crate) mod takedown;
 pub(crate) mod tasks;
 pub(crate) mod train_classifier;
 pub(crate) mod try_steps;

@@ -17,8 +17,8 @@ pub(crate) fn manifest(stores: &Stores, handle: &Handle, output: &Uri) -> anyhow
     serde_json::from_slice(&json).with_context(|| format!("{} is no manifest", store.uri(&key))).map(Some)
 }
 
-/// Puts all data files into the manifest's `files`, and all of what dedups joined into its `clusters`: where they are many, it
-/// names lists of them.
+/// Puts all data files into the manifest's `files`, and those of what dedups joined into `clusters`: where they are many, it names
+/// lists of them.
 pub(crate) fn all_files(
     stores: &Stores,
     handle: &Handle,

@@ -74,6 +74,8 @@ enum Command {
     Sweep(commands::sweep::Args),
     /// Check a dataset against its manifest
     Verify(commands::verify::Args),
+    /// Take documents out of datasets and indexes, by their addresses or ids
+    Takedown(commands::takedown::Args),
     /// Make one attempt at a task, for a worker
     #[command(hide = true)]
     Attempt(commands::attempt::Args),
@@ -123,6 +125,7 @@ fn main() -> ExitCode {
         Command::TrainClassifier(args) => commands::train_classifier::run(&args),
         Command::Sweep(args) => commands::sweep::run(args),
         Command::Verify(args) => commands::verify::run(args),
+        Command::Takedown(args) => commands::takedown::run(&args),
         Command::Attempt(args) => commands::attempt::run(&args),
         Command::Pack(args) => commands::pack::run(args),
         Command::Completions(args) => commands::completions::run(&args),

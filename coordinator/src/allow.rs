@@ -2,7 +2,7 @@
 //!
 //! A service runs recipes of people who may not read its operator's disk or reach into its network. So a location is
 //! opened only if it lies below a prefix that the operator named (`--allow`): input patterns before anything is listed,
-//! each listed file before it is looked at (a list may name anything, a link may lead anywhere), the output, filters, and
+//! each listed file before it is looked at (a list may name anything, a link may lead anywhere), the output, indexes, filters, and
 //! models that are no bare names.
 //!
 //! Locations are compared as what they mean, not as they are spelled (`settle`). What cannot be told for certain is
@@ -36,6 +36,8 @@ pub enum Use {
     Listed,
     Output,
     Model,
+    /// Documents of earlier jobs.
+    Index,
     /// Bloom filters of other jobs, or for them.
     Filter,
     /// A program for the workers to run.
@@ -49,6 +51,7 @@ impl std::fmt::Display for Use {
             Self::Listed => "listed input",
             Self::Output => "output",
             Self::Model => "model",
+            Self::Index => "index",
             Self::Filter => "filter",
             Self::Program => "program",
         })
@@ -119,6 +122,9 @@ impl Allow {
         }
         if let Some(output) = &recipe.head.output.path {
             self.check(Use::Output, output)?;
+        }
+        for index in recipe.steps.iter().filter_map(|spec| spec.parsed.index()) {
+            self.check(Use::Index, &index.at)?;
         }
         for filter in recipe.steps.iter().flat_map(|spec| spec.parsed.filters()) {
             self.check(Use::Filter, filter)?;
@@ -206,7 +212,7 @@ impl Rules {
             return Err(denied(OWN));
         }
         let is_kept = |folder: &&str| workspace.join(folder).is_ok_and(|kept| place.is_within(&kept));
-        if matches!(what, Use::Output | Use::Filter) && KEPT.iter().any(is_kept) {
+        if matches!(what, Use::Output | Use::Index | Use::Filter) && KEPT.iter().any(is_kept) {
             return Err(denied(OWN_FOLDERS));
         }
         Ok(())

@@ -116,6 +116,8 @@ impl Driver {
             };
             stages.push(record);
             self.show_stages(&stages);
+            // What an index keeps of a dedup must be there before the dedup's files go.
+            publish::index::keep(self, stage).await?;
             self.collect_garbage(stage).await?;
         }
         drop(seat);

@@ -2,6 +2,7 @@
 //! document.
 //!
 //! - [`prepare`]: recipe → checked plan, before anything is written.
+//! - [`pin`]: the generation of every index that a recipe names.
 //! - [`driver`]: a reconciler for one job. It looks at what the objects say is done, enqueues what is ready, waits for
 //!   news, and commits what is complete; started again after a crash, it goes on where the objects stand.
 //! - [`engine`]: what the drivers of a process share.
@@ -17,6 +18,7 @@ pub mod autoscale;
 mod bits;
 pub mod driver;
 pub mod engine;
+mod index;
 pub mod metrics;
 pub mod prepare;
 pub mod publish;
@@ -29,6 +31,7 @@ pub use allow::{Allow, Denied};
 pub use autoscale::Settings as AutoscaleSettings;
 pub use driver::{DriveError, Driver, End, trace_end};
 pub use engine::Engine;
+pub use index::{IndexProblem, pin};
 pub use metrics::{JobViews, Metrics};
 pub use prepare::{PrepareError, Prepared, prepare};
 pub use service::{

@@ -3,8 +3,9 @@
 //! behind.
 
 use crate::allow::{Allow, Denied};
+use crate::index::{self, IndexProblem};
 use gristmill_job::resolve::{ResolveError, Resolver};
-use gristmill_job::{Plan, PlanError, plan};
+use gristmill_job::{IndexError, JobError, Plan, PlanError, plan};
 use gristmill_pipeline::recipe::InputFormat;
 use gristmill_pipeline::step::{Context, Kind, Needs};
 use gristmill_pipeline::{Built, Recipe, Resources};
@@ -32,6 +33,10 @@ pub enum PrepareError {
     Resource(#[from] ResolveError),
     #[error("step {place} of the recipe, {step}: {why}")]
     Step { place: usize, step: &'static str, why: String },
+    #[error("step {place} of the recipe, {step}: {problem}")]
+    Index { place: usize, step: &'static str, problem: IndexProblem },
+    #[error("{0}")]
+    Recipe(String),
     #[error(transparent)]
     Plan(PlanError),
     #[error("planning stopped: {0}; try again")]
@@ -62,9 +67,18 @@ impl PrepareError {
             Self::Input(error) => of_store(error.kind()),
             Self::Resource(ResolveError::Store(error)) => of_store(error.kind()),
             Self::Resource(ResolveError::Io { .. }) | Self::Stopped(_) => PrepareErrorKind::Retry,
-            Self::NoInput | Self::Resource(_) | Self::Step { .. } | Self::Plan(_) => {
-                PrepareErrorKind::Invalid
+            Self::Index { problem: IndexProblem::Index(IndexError::Job(JobError::Store(error))), .. } => {
+                of_store(error.kind())
             }
+            Self::Index { problem: IndexProblem::Index(error), .. } if error.is_retryable() => {
+                PrepareErrorKind::Retry
+            }
+            Self::NoInput
+            | Self::Resource(_)
+            | Self::Step { .. }
+            | Self::Index { .. }
+            | Self::Recipe(_)
+            | Self::Plan(_) => PrepareErrorKind::Invalid,
         }
     }
 }
@@ -90,7 +104,7 @@ impl From<InputError> for PrepareError {
     }
 }
 
-/// Checks a recipe against the world and plans it as the job `job`. Large listings are sorted in the folder `scratch`.
+/// Checks a recipe, its indexes pinned ([`pin`](crate::pin)), against the world and plans it as the job `job`. Large listings are sorted in the folder `scratch`.
 pub async fn prepare(
     stores: &Stores,
     resolver: &Resolver,
@@ -126,9 +140,11 @@ pub async fn prepare(
     }
     let listing = lister.list(&patterns).await?;
     check_order(recipe, &listing)?;
+    let indexes = index::planned(stores, recipe, listing.sha256()).await?;
     // The plan counts tasks by reading the listing once more, which blocks.
     let (job, for_plan, listed) = (job.to_owned(), recipe.clone(), listing.clone());
-    let plan = tokio::task::spawn_blocking(move || plan(&job, &for_plan, &listed, planned)).await??;
+    let plan =
+        tokio::task::spawn_blocking(move || plan(&job, &for_plan, &listed, planned, indexes)).await??;
     Ok(Prepared { plan, listing, resources })
 }
 

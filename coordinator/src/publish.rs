@@ -5,13 +5,14 @@
 //! when they are many.
 
 mod dclm;
+pub(crate) mod index;
 
 use crate::driver::{Driver, job_tally};
 use futures::StreamExt;
 use futures::stream;
 use gristmill_job::{
-    Aggregate, Documents, FileEntry, FileRole, Filtered, JobError, Joined, Manifest, Problem, Selected,
-    StageRecord, StepPassage, VERSION, pages, without_output_path,
+    Aggregate, Documents, FileEntry, FileRole, Filtered, IndexError, JobError, Joined, Manifest, Problem,
+    Selected, StageRecord, StepPassage, VERSION, pages, without_output_path,
 };
 use gristmill_pipeline::recipe::Layout;
 use gristmill_pipeline::stage::{MapStage, Stage};
@@ -36,6 +37,8 @@ pub enum PublishError {
     Job(#[from] JobError),
     #[error(transparent)]
     Uri(#[from] UriError),
+    #[error(transparent)]
+    Index(#[from] IndexError),
     #[error("the job does not add up: {0}")]
     Imbalance(String),
 }
@@ -47,6 +50,7 @@ impl PublishError {
         match self {
             Self::Store(error) => error.kind() == Kind::Retry,
             Self::Job(error) => error.is_retryable(),
+            Self::Index(error) => error.is_retryable(),
             Self::Uri(_) | Self::Imbalance(_) => false,
         }
     }
@@ -80,6 +84,7 @@ impl Place {
 pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result<Manifest, PublishError> {
     let place = Place::open(&driver.stores, &driver.output)?;
     let clusters = bring_clusters(driver, &place).await?;
+    let indexes = index::generations(driver).await?;
     let files = match driver.plan.layout() {
         Layout::Parts => bring_parts(driver, &place).await?,
         Layout::Dclm => dclm::bring(driver, &place).await?,
@@ -117,6 +122,8 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
         documents: Documents::from(tally),
         aggregates,
         joined,
+        indexes: index::write(driver, indexes).await?,
+        takedowns: Vec::new(),
         selected,
         filtered,
         stages,

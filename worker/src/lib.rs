@@ -18,6 +18,7 @@ pub mod external;
 mod files;
 mod frames;
 mod hand;
+mod indexed;
 pub mod isolated;
 mod lane;
 mod metrics;

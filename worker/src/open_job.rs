@@ -1,10 +1,12 @@
 //! A job as a worker sees it: its plan, its recipe, its models. Opened once, shared by all lanes.
 
+use crate::indexed::OpenIndex;
 use crate::{Metrics, TaskError};
 use gristmill_job::resolve::{ResolveError, Resolver};
 use gristmill_job::{INPUTS_PAGE, Job, Plan, Slice, VERSION};
 use gristmill_pipeline::{Recipe, Resources};
 use gristmill_storage::{Stores, Uri};
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tokio::sync::Mutex;
 
@@ -14,6 +16,8 @@ pub struct OpenJob {
     pub recipe: Recipe,
     pub resources: Arc<Resources>,
     pub stores: Stores,
+    /// Those of the plan, by the places of the steps.
+    pub(crate) indexes: BTreeMap<usize, Arc<OpenIndex>>,
     inputs: Mutex<Option<InputsPage>>,
 }
 
@@ -93,7 +97,12 @@ impl Jobs {
             ResolveError::Store(error) => error.into(),
             error => TaskError::fatal(error.to_string()),
         })?;
+        let mut indexes = BTreeMap::new();
+        for (step, planned) in &plan.indexes {
+            indexes.insert(*step, Arc::new(OpenIndex::open(&self.stores, planned).await?));
+        }
         Ok(OpenJob {
+            indexes,
             job,
             plan,
             recipe,

@@ -1,7 +1,6 @@
 //! Many files read side by side in little memory.
 
-use crate::task::Attempt;
-use gristmill_job::FileEntry;
+use crate::files::Located;
 use gristmill_storage::{Store, blocking};
 use std::io::{self, Read};
 use std::ops::Range;
@@ -26,12 +25,11 @@ pub(crate) struct RangedReader {
 
 impl RangedReader {
     /// `beside`: how many files are read at once.
-    pub(crate) fn new(attempt: &Attempt, file: &FileEntry, range: Range<u64>, beside: usize) -> Self {
-        let job = &attempt.open.job;
+    pub(crate) fn new(handle: &Handle, located: &Located, range: Range<u64>, beside: usize) -> Self {
         Self {
-            handle: attempt.handle.clone(),
-            store: Arc::clone(job.store()),
-            key: job.key(&file.path),
+            handle: handle.clone(),
+            store: Arc::clone(&located.store),
+            key: located.key.clone(),
             rest: range,
             chunk: (MEMORY / beside.max(1)).clamp(CHUNK_MIN, CHUNK_MAX) as u64,
             piece: bytes::Bytes::new(),

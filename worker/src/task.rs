@@ -6,6 +6,7 @@ mod bucket;
 mod components;
 mod filter;
 mod guard;
+mod known;
 mod levels;
 mod map;
 mod merge;
@@ -20,10 +21,11 @@ pub(crate) use map::add_poison;
 use crate::external::Processes;
 use crate::files::{self, HashedOut};
 use crate::hand::{Hand, Order};
+use crate::indexed::OpenIndex;
 use crate::{Metrics, OpenJob, TaskError};
 use gristmill_dedup::Error;
 use gristmill_dedup::droplist::{self, DropList};
-use gristmill_dedup::keyfile::Summary;
+use gristmill_dedup::keyfile::{Summary, shard_and_ordinal};
 use gristmill_job::{FileRole, Place, Poison, Slice, TaskRecord, pages, tasks_of_page};
 use gristmill_pipeline::stage::{MapStage, Stage};
 use gristmill_pipeline::step::{Barrier, Bloom, Built, Context, Programs, Spans};
@@ -160,9 +162,10 @@ impl Attempt {
         let file = record.files.get(&FileRole::Drops).and_then(|files| files.first());
         let file = file.ok_or_else(|| TaskError::fatal("the dedup before left no drop list"))?;
         let tail = file.bytes.saturating_sub(droplist::tail_bytes(shards))..file.bytes;
-        let index = droplist::Index::parse(&file.path, &self.read_at(file, tail)?)?;
+        let located = self.locate(file.clone());
+        let index = droplist::Index::parse(&file.path, &located.read_at(&self.handle, tail)?)?;
         let (offset, length) = index.byte_range(shard)?;
-        Ok(index.list(shard, self.read_range(file, offset..offset + length))?)
+        Ok(index.list(shard, located.read(&self.handle, offset..offset + length))?)
     }
 
     /// The stage whose map pass signed for the barrier of the stage `before`.
@@ -173,14 +176,54 @@ impl Attempt {
         Ok((stage, tasks))
     }
 
+    /// The dedup that a task is part of, by its place in the recipe.
+    fn barrier_place(&self) -> Option<usize> {
+        match &self.open.plan.stages.get(self.stage)?.stage {
+            Stage::Map(pass) => pass.after,
+            Stage::Bucket { barrier }
+            | Stage::Attach { barrier }
+            | Stage::Compare { barrier }
+            | Stage::Components { barrier } => Some(*barrier),
+            _ => None,
+        }
+    }
+
+    /// The index that this dedup is run against.
+    fn index(&self) -> Option<&Arc<OpenIndex>> {
+        self.open.indexes.get(&self.barrier_place()?)
+    }
+
+    /// Shards that are segments of an index. Those of the job come after them.
+    fn known_shards(&self) -> u32 {
+        self.index().map_or(0, |index| index.segments())
+    }
+
+    /// Whether a node is a document of the index.
+    fn is_known(&self, node: u64) -> bool {
+        shard_and_ordinal(node).0 < self.known_shards()
+    }
+
+    /// The generation that a document of the index came with; of others, the one after all.
+    fn age(&self, node: u64) -> u64 {
+        self.index().map_or(u64::MAX, |index| index.came_with(shard_and_ordinal(node).0))
+    }
+
+    /// Those, and how many tasks signed.
+    fn all_shards(&self) -> Result<u32, TaskError> {
+        let all = self.known_shards().checked_add(self.shards()?);
+        all.ok_or_else(|| TaskError::fatal("more than 2^32 tasks and segments of the index"))
+    }
+
     /// How many tasks signed.
     fn shards(&self) -> Result<u32, TaskError> {
         u32::try_from(self.signing_stage()?.1).map_err(|_| TaskError::fatal("more than 2^32 tasks"))
     }
 
-    /// The number of this task's documents among all of its pass.
+    /// The number of this task's documents among all that a dedup sees.
     fn shard(&self) -> Result<u32, TaskError> {
-        u32::try_from(self.task).map_err(|_| TaskError::fatal("more than 2^32 tasks"))
+        let task = u32::try_from(self.task).ok();
+        let shard = task.and_then(|task| self.known_shards().checked_add(task));
+        shard.ok_or_else(|| TaskError::fatal("more than 2^32 tasks"))
     }
 
     fn record(&self) -> TaskRecord {

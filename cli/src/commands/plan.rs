@@ -2,7 +2,7 @@
 
 use crate::failure::{Failure, Outcome};
 use crate::request::{ModelArgs, RecipeArgs, runtime, stores};
-use gristmill_coordinator::{Allow, Prepared, prepare};
+use gristmill_coordinator::{Allow, Prepared, pin, prepare};
 use gristmill_job::{Plan, job_id};
 use gristmill_pipeline::Recipe;
 use gristmill_pipeline::stage::Stage;
@@ -31,13 +31,14 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: Args) -> Outcome {
-    let recipe = args.recipe.load()?;
     let stores = stores();
+    let runtime = runtime()?;
+    let recipe = runtime.block_on(pin(&stores, args.recipe.load()?, None)).map_err(Failure::request)?;
     let resolver = args.models.resolver(&stores);
     let job = job_id(&recipe, &[]);
     let allow = Allow::everything();
     let prepared = prepare(&stores, &resolver, &recipe, &job, &allow, &args.scratch);
-    let prepared = runtime()?.block_on(prepared).map_err(Failure::request)?;
+    let prepared = runtime.block_on(prepared).map_err(Failure::request)?;
     let needs = Needs::of(&prepared, &recipe, args.lanes);
     let text = if args.json {
         let mut estimate =

@@ -8,7 +8,7 @@ use crate::service::{serve_metrics, stop_signal};
 use crate::supervise;
 use anyhow::{Context as _, anyhow};
 use gristmill_coordinator::{
-    Allow, DriveError, Driver, End, Engine, JobView, JobViews, prepare, publish, trace_end,
+    Allow, DriveError, Driver, End, Engine, JobView, JobViews, pin, prepare, publish, trace_end,
 };
 use gristmill_job::{Job, JobEvent, JobLog, JobState, LogEntry, Manifest, Plan, job_id};
 use gristmill_pipeline::Recipe;
@@ -83,12 +83,13 @@ pub(crate) fn run(args: Args) -> Outcome {
 async fn run_job(args: &Args, recipe: Recipe, output: Uri) -> Outcome {
     let stores = stores();
     let resolver = args.models.resolver(&stores);
+    let workspace = output.join(WORKSPACE).map_err(Failure::request)?;
+    let place = Place { inner: publish::Place::open(&stores, &output).map_err(Failure::request)?, output };
+    let recipe = pinned(args, &stores, recipe, &workspace, &place).await?;
     let id = job_id(&recipe, &[]);
     let prepared = prepare(&stores, &resolver, &recipe, &id, &Allow::everything(), &args.scratch)
         .await
         .map_err(Failure::request)?;
-    let workspace = output.join(WORKSPACE).map_err(Failure::request)?;
-    let place = Place { inner: publish::Place::open(&stores, &output).map_err(Failure::request)?, output };
     if args.overwrite {
         place.clear().await.context("cannot clear the output").map_err(Failure::Job)?;
     }
@@ -117,6 +118,28 @@ async fn run_job(args: &Args, recipe: Recipe, output: Uri) -> Outcome {
     }
     let manifest = work(args, recipe, prepared.plan, job, stores, workspace, &place).await?;
     summary(&manifest, &place.output).map_err(Failure::job)
+}
+
+/// The recipe with its indexes pinned: to what they are now, or were when the job was begun that the output folder holds.
+async fn pinned(
+    args: &Args,
+    stores: &Stores,
+    recipe: Recipe,
+    workspace: &Uri,
+    place: &Place,
+) -> Result<Recipe, Failure> {
+    let mut begun = None;
+    if recipe.steps.iter().any(|spec| spec.parsed.index().is_some())
+        && !args.overwrite
+        && let Some(id) = place.job().await?
+    {
+        begun = Job::open(stores, workspace, &id)
+            .map_err(Failure::request)?
+            .plan()
+            .await
+            .map_err(Failure::job)?;
+    }
+    pin(stores, recipe, begun.as_ref()).await.map_err(Failure::request)
 }
 
 async fn work(
@@ -239,19 +262,24 @@ impl Place {
         self.inner.key(name)
     }
 
+    /// The job whose objects lie in the folder.
+    async fn job(&self) -> Result<Option<String>, Failure> {
+        let jobs = self.key(&format!("{WORKSPACE}/jobs/"));
+        let page = self.inner.store().list_page(&jobs, None, 1).await.map_err(Failure::request)?;
+        let key = page.entries.first().and_then(|entry| entry.key.strip_prefix(&jobs));
+        Ok(key.and_then(|key| key.split('/').next()).map(str::to_owned))
+    }
+
     /// Refuses a folder that holds something else than this job.
     async fn check(&self, job: &Job) -> Result<(), Failure> {
-        let jobs = self.key(&format!("{WORKSPACE}/jobs/"));
-        let others = self.inner.store().list_page(&jobs, None, 1000).await.map_err(Failure::request)?;
-        let mine = format!("{jobs}{}/", job.id);
-        if let Some(other) = others.entries.iter().find(|e| !e.key.starts_with(&mine)) {
-            let name = other.key.strip_prefix(&jobs).and_then(|k| k.split('/').next()).unwrap_or_default();
+        let other = self.job().await?;
+        if let Some(name) = other.as_ref().filter(|name| **name != job.id) {
             return Err(Failure::Request(anyhow!(
                 "{} holds job {name}, which has another recipe, input or version; choose another --output, or throw that away with --overwrite",
                 self.output
             )));
         }
-        let is_mine = !others.entries.is_empty();
+        let is_mine = other.is_some();
         match self.inner.store().stat(&self.key("manifest.json")).await {
             Ok(_) if !is_mine => Err(Failure::Request(anyhow!(
                 "{} holds a dataset that this job did not write; choose another --output, or throw it away with --overwrite",
@@ -275,9 +303,10 @@ impl Place {
         // By folder, what names of files hold; the second and third are of DCLM's layout.
         let ours = [
             ("data/part-", ""),
-            ("processed_data/", "_processed.jsonl"),
+            ("processed_data/", "_processed"),
             ("stats/", "_stats.jsonl"),
             ("clusters/", "/part-"),
+            ("_takedowns/", ""),
             (&jobs, ""),
         ];
         for (folder, part) in ours {

@@ -125,6 +125,29 @@ fn recipes_are_checked_whole() {
 }
 
 #[test]
+fn indexes_are_where_recipes_may_write() {
+    let workspace = "s3://bucket/ws".parse().expect("URI");
+    for (index, expected) in [
+        ("/data/index", None),
+        ("{at: /data/../etc, extend: true}", Some("index /data/../etc is not allowed here")),
+        ("s3://other/index", Some("index s3://other/index is not allowed here")),
+        ("s3://bucket/ws/jobs/index", Some("its own objects")),
+        ("s3://bucket/ws/indexes/a", None),
+    ] {
+        for step in ["minhash_dedup: {preset: fineweb, index: ", "exact_dedup: {index: "] {
+            let recipe = Recipe::parse(&format!("name: x\nsteps: [{step}{index}}}]\n"), &[]).expect(index);
+            let allow = allow(&["/data", "s3://bucket/ws"]).guarding(&workspace);
+            let denied = allow.check_recipe(&recipe).err().map(|denied| denied.to_string());
+            match (denied, expected) {
+                (None, None) => {}
+                (Some(denied), Some(part)) => assert!(denied.contains(part), "{denied}"),
+                (denied, _) => panic!("{index}: {denied:?}"),
+            }
+        }
+    }
+}
+
+#[test]
 fn programs_are_run_where_the_operator_says_so() {
     let recipe = Recipe::parse("name: x\nsteps: [{external: {command: [rm]}}]\n", &[]).expect("a recipe");
     let denied = allow(&["/data"]).check_recipe(&recipe).expect_err("not allowed").to_string();

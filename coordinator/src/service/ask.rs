@@ -2,6 +2,7 @@
 
 use super::entry::Entry;
 use super::{Coordinator, ServiceError};
+use crate::index::pin;
 use crate::now_ms;
 use crate::prepare::prepare;
 use crate::view::JobView;
@@ -87,6 +88,7 @@ impl Coordinator {
     pub async fn submit(&self, submission: Submission) -> Result<(JobView, bool), ServiceError> {
         let recipe = Recipe::parse(&submission.recipe, &submission.overrides)?;
         self.check(&recipe)?;
+        let recipe = pin(&self.0.stores, recipe, None).await?;
         let output = recipe.head.output.path.clone().unwrap_or_default();
         if output.is_empty() {
             let why = "the recipe names no output; add `output: {path: …}` or give --output".to_owned();
@@ -120,6 +122,7 @@ impl Coordinator {
     pub async fn plan(&self, recipe: &str, overrides: &[String]) -> Result<Planned, ServiceError> {
         let recipe = Recipe::parse(recipe, overrides)?;
         self.check(&recipe)?;
+        let recipe = pin(&self.0.stores, recipe, None).await?;
         let output = recipe.head.output.path.clone().unwrap_or_default();
         let inner = &self.0;
         let job = job_id(&recipe, &[&output, ""]);

@@ -58,25 +58,71 @@ pub fn edges<S: Stream>(
     Ok(counts)
 }
 
-/// Reads all of `rows` and calls `emit(node, first, note)` for every row of a group of more than one, its first row included.
-pub fn members<S: Stream>(
+/// The same against documents that stay in any case: where a key is among `known` too, each of `rows` with it goes in favour of
+/// the oldest of those ([`Oldest`]).
+pub fn edges_to<T: Stream, S: Stream<Key = T::Key>>(
+    known: &mut Oldest<T, impl Fn(u64) -> u64>,
+    rows: &mut S,
+    mut emit: impl FnMut(u64, u64) -> Result<(), Error>,
+) -> Result<(), Error> {
+    members(known, rows, |node, first, _| if node == first { Ok(()) } else { emit(first, node) })
+}
+
+/// Calls `emit(node, first, note)` for every document of a group of more than one, its first one included: the oldest of those of
+/// `known` that have the key, or the first of `rows`.
+pub fn members<T: Stream, S: Stream<Key = T::Key>>(
+    known: &mut Oldest<T, impl Fn(u64) -> u64>,
     rows: &mut S,
     mut emit: impl FnMut(u64, u64, &[u8]) -> Result<(), Error>,
 ) -> Result<(), Error> {
     let mut note = Vec::new();
     while let Some((key, first)) = rows.row() {
-        note.clear();
-        note.extend_from_slice(rows.note());
-        rows.advance()?;
-        if rows.row().is_some_and(|row| row.0 == key) {
-            emit(first, first, &note)?;
-        }
+        let first = if let Some((oldest, note)) = known.of(key)? {
+            emit(oldest, oldest, note)?;
+            oldest
+        } else {
+            note.clear();
+            note.extend_from_slice(rows.note());
+            rows.advance()?;
+            if rows.row().is_some_and(|row| row.0 == key) {
+                emit(first, first, &note)?;
+            }
+            first
+        };
         while let Some((_, node)) = rows.row().filter(|row| row.0 == key) {
             emit(node, first, rows.note())?;
             rows.advance()?;
         }
     }
     Ok(())
+}
+
+/// Of the rows with a key the first of the least age, by what tells a document's age. Keys are asked for in order.
+pub struct Oldest<S, F> {
+    rows: S,
+    age: F,
+    note: Vec<u8>,
+}
+
+impl<S: Stream, F: Fn(u64) -> u64> Oldest<S, F> {
+    pub fn of_each(rows: S, age: F) -> Self {
+        Self { rows, age, note: Vec::new() }
+    }
+
+    /// The document and its note.
+    fn of(&mut self, key: S::Key) -> Result<Option<(u64, &[u8])>, Error> {
+        let mut oldest: Option<(u64, u64)> = None;
+        while let Some((here, node)) = self.rows.row().filter(|row| row.0 <= key) {
+            let age = (self.age)(node);
+            if here == key && oldest.is_none_or(|(least, _)| age < least) {
+                oldest = Some((age, node));
+                self.note.clear();
+                self.note.extend_from_slice(self.rows.note());
+            }
+            self.rows.advance()?;
+        }
+        Ok(oldest.map(|(_, node)| (node, self.note.as_slice())))
+    }
 }
 
 /// Reads all of `rows` and calls `emit` for the pairs of documents that share a key, for
@@ -249,6 +295,20 @@ mod tests {
     }
 
     #[test]
+    fn what_is_known_stays_the_oldest_of_it_first() {
+        // Nodes below 10 are known; of those the even ones are older.
+        let known = Rows::new(vec![(1_u64, 1), (3, 1), (3, 2), (3, 4), (4, 5), (7, 6)]);
+        let mut rows = Rows::new(vec![(2_u64, 11), (3, 12), (3, 13), (5, 14), (5, 15), (7, 16), (8, 17)]);
+        let mut got = Vec::new();
+        edges_to(&mut Oldest::of_each(known, |node| node % 2), &mut rows, |survivor, duplicate| {
+            got.push((survivor, duplicate));
+            Ok(())
+        })
+        .expect("memory");
+        assert_eq!(got, [(2, 12), (2, 13), (14, 15), (6, 16)]);
+    }
+
+    #[test]
     fn the_smallest_record_id_survives_whatever_the_shard() {
         let file = |rows: &[(u128, u32, &str)]| {
             let mut writer = Writer::<u128, Noted, _, _>::new(1 << 16, || Ok(Cursor::new(Vec::new())));
@@ -275,7 +335,8 @@ mod tests {
         .expect("sound");
         assert_eq!(got, [(node(1, 0), node(0, 0)), (node(1, 0), node(0, 1))]);
         let mut got = Vec::new();
-        members(&mut Merge::new(open()), |node, survivor, id| {
+        let mut none = Oldest::of_each(Rows::new(Vec::new()), |_| 0);
+        members(&mut none, &mut Merge::new(open()), |node, survivor, id| {
             got.push((node, survivor, String::from_utf8_lossy(id).into_owned()));
             Ok(())
         })

@@ -191,6 +191,17 @@ impl<R: Read> DropList<R> {
     }
 }
 
+impl<R: Read> DropList<R> {
+    /// The next entry: its ordinal, its survivor, and the note.
+    pub fn next_entry(&mut self) -> Result<Option<(u32, u64, &[u8])>, Error> {
+        let Some((ordinal, survivor)) = self.rows.row() else { return Ok(None) };
+        self.note.clear();
+        self.note.extend_from_slice(self.rows.note());
+        self.rows.advance()?;
+        Ok(Some((ordinal as u32, survivor, &self.note)))
+    }
+}
+
 impl<R: Read> Iterator for DropList<R> {
     type Item = Result<(u32, u64), Error>;
 

@@ -203,6 +203,14 @@ pub struct Footer<K> {
     key: PhantomData<K>,
 }
 
+/// The bits of the keys of a file with these last [`FOOTER_BYTES`] bytes, for who cannot know.
+pub fn key_bits(file: &str, bytes: &[u8]) -> Result<u32, Error> {
+    match Footer::<u64>::parse(file, bytes) {
+        Ok(_) => Ok(u64::BITS),
+        Err(_) => Footer::<u128>::parse(file, bytes).map(|_| u128::BITS),
+    }
+}
+
 impl<K: Key> Footer<K> {
     /// Parses and checks a footer. `file` is the name for error messages.
     pub fn parse(file: &str, bytes: &[u8]) -> Result<Self, Error> {

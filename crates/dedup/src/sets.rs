@@ -284,6 +284,25 @@ impl<R: Read> Sets<R> {
     }
 }
 
+/// Writes the sets of a file anew, without those of the documents for whose ordinals `gone` says yes.
+pub fn without(
+    file: &str,
+    input: impl Read,
+    file_bytes: u64,
+    out: impl Write,
+    gone: impl Fn(u32) -> bool,
+) -> Result<Summary, Error> {
+    let mut rows = FileRows::open(&FORMAT, file, input, file_bytes)?;
+    let mut blocks = rowfile::blocks(&FORMAT, out);
+    while let Some((ordinal, shift)) = rows.row() {
+        if !gone(ordinal as u32) {
+            blocks.push(ordinal, shift, rows.note())?;
+        }
+        rows.advance()?;
+    }
+    Ok(rowfile::finish(&FORMAT, blocks)?.0)
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
@@ -376,5 +395,24 @@ mod tests {
         fn foreign_bytes_never_panic(bytes in proptest::collection::vec(any::<u8>(), 0..200)) {
             let _ = Set::default().decode(&bytes);
         }
+    }
+
+    #[test]
+    fn sets_of_documents_that_go_are_left_out() {
+        let write = |ordinals: &[u32]| {
+            let mut writer = Writer::new(Vec::new());
+            for &ordinal in ordinals {
+                let mut hashes: Vec<u64> = (0..50 + u64::from(ordinal)).map(scramble).collect();
+                hashes.sort_unstable();
+                writer.push(ordinal, &hashes).expect("memory");
+            }
+            writer.finish().expect("memory").1
+        };
+        let all = write(&[0, 2, 3, 9]);
+        let mut left = Vec::new();
+        let length = all.len() as u64;
+        without("sets", &all[..], length, &mut left, |ordinal| ordinal % 3 == 0).expect("sound");
+        assert_eq!(left, write(&[2]));
+        assert!(without("sets", &all[..all.len() - 1], length, Vec::new(), |_| false).is_err());
     }
 }

@@ -225,7 +225,11 @@ impl Folder {
         Ok(Self { store, prefix: prefix.trim_end_matches('/').to_owned() })
     }
 
-    fn key(&self, path: &str) -> String {
+    pub(crate) fn store(&self) -> &Arc<dyn Store> {
+        &self.store
+    }
+
+    pub(crate) fn key(&self, path: &str) -> String {
         if self.prefix.is_empty() { path.to_owned() } else { format!("{}/{path}", self.prefix) }
     }
 

@@ -8,6 +8,7 @@ mod attempts;
 mod checkpoint;
 pub mod dclm;
 mod handover;
+pub mod index;
 mod inputs;
 pub mod layout;
 pub mod lifecycle;
@@ -22,17 +23,20 @@ mod workspace;
 pub use attempts::{AttemptFailure, FailedTask};
 pub use checkpoint::{Checkpoint, FilterState, Place, Poison};
 pub use handover::{TaskNote, TaskRef, TaskTrace};
+pub use index::{Generation, Index, IndexError};
 pub use inputs::INPUTS_PAGE;
 pub use layout::{Job, JobError};
 pub use lifecycle::{JobEvent, JobState};
 pub use log::{AppendError, JobLog, LogEntry};
 pub use pages::{PAGE_TASKS, pages, tasks_of_page};
 pub use plan::{
-    Plan, PlanError, PlannedResource, PlannedStage, Slice, VERSION, job_id, plan, without_output_path,
+    Plan, PlanError, PlannedIndex, PlannedResource, PlannedStage, Slice, VERSION, job_id, plan,
+    without_output_path,
 };
 pub use record::{
-    Aggregate, Documents, FileEntry, FileRole, Filtered, HeldComponent, HeldSource, Joined, Manifest,
-    PROBLEMS_PER_TASK, Problem, Selected, SelectedGroup, SelectedShare, StageRecord, StepPassage, TaskRecord,
+    Aggregate, Documents, FileEntry, FileRole, Filtered, HeldComponent, HeldSource, Indexed, Joined,
+    Manifest, PROBLEMS_PER_TASK, Problem, Selected, SelectedGroup, SelectedShare, StageRecord, StepPassage,
+    Takedown, TaskRecord,
 };
 pub use request::{JobRequest, Urgency};
 pub use workspace::Workspace;

@@ -54,6 +54,9 @@ pub struct Plan {
     pub recipe: Value,
     /// Name in the recipe → what was found for it. Workers refuse anything else.
     pub resources: BTreeMap<String, PlannedResource>,
+    /// Place of a dedup in the recipe → the index that it is run against.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub indexes: BTreeMap<usize, PlannedIndex>,
     pub input_files: u64,
     pub input_bytes: u64,
     /// Of the listing: another file, or another version of one, gives another.
@@ -72,6 +75,20 @@ pub struct PlannedResource {
     pub candidate: String,
     pub sha256: String,
     pub bytes: u64,
+}
+
+/// An index, pinned to what it was when the job was planned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedIndex {
+    pub at: String,
+    /// 0: none was there yet.
+    pub generation: u64,
+    /// Of the generation's manifest. Workers refuse any other.
+    pub sha256: String,
+    pub segments: u32,
+    pub documents: u64,
+    /// Whether the job writes the next generation.
+    pub extend: bool,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -98,6 +115,7 @@ pub fn plan(
     recipe: &Recipe,
     listing: &Listing,
     resources: BTreeMap<String, PlannedResource>,
+    indexes: BTreeMap<usize, PlannedIndex>,
 ) -> Result<Plan, PlanError> {
     let input_bytes = listing.bytes();
     let task_bytes = recipe
@@ -129,9 +147,10 @@ pub fn plan(
                 | Stage::Ranks { .. }
                 | Stage::Anchors { .. }
                 | Stage::Repeats { .. } => buckets,
-                // Their ranges are runs of shards: the tasks of a pass.
-                Stage::Attach { .. } | Stage::Compare { .. } => {
-                    buckets.min(map_tasks.max(1).next_power_of_two())
+                // Their ranges are runs of shards: the segments of an index, and the tasks of a pass.
+                Stage::Attach { barrier } | Stage::Compare { barrier } => {
+                    let known = indexes.get(&barrier).map_or(0, |index| u64::from(index.segments));
+                    buckets.min((known + map_tasks).max(1).next_power_of_two())
                 }
                 Stage::Aggregate | Stage::Components { .. } | Stage::Bounds { .. } | Stage::List { .. } => 1,
                 Stage::Filter { groups, .. } => u64::from(groups),
@@ -145,6 +164,7 @@ pub fn plan(
         job: job.to_owned(),
         recipe: recipe.canonical.clone(),
         resources,
+        indexes,
         input_files: listing.files(),
         input_bytes,
         inputs: format!("inputs/{}", input_sha256.get(..16).unwrap_or_default()),
@@ -440,8 +460,8 @@ mod tests {
         let planned = |files: &[Input], digest: &str| {
             let model = PlannedResource { candidate: "m.bin".into(), sha256: digest.into(), bytes: 1 };
             let listing = Listing::new(files.to_vec()).expect("fits in memory");
-            plan("j", &recipe("name: x\nsteps: []\n"), &listing, [("m.bin".to_owned(), model)].into())
-                .expect("plans")
+            let models = [("m.bin".to_owned(), model)].into();
+            plan("j", &recipe("name: x\nsteps: []\n"), &listing, models, BTreeMap::new()).expect("plans")
         };
         let (a, b) = (file("a", 10, true), file("b", 20, true));
         let begun = planned(std::slice::from_ref(&a), "d1");
@@ -466,7 +486,8 @@ mod tests {
             .collect();
         let planned = |files: Vec<Input>| {
             let listing = Listing::new(files).expect("fits in memory");
-            plan("j", &recipe("name: x\nsteps: []\ntasks: {size: 64KiB}\n"), &listing, BTreeMap::new())
+            let recipe = recipe("name: x\nsteps: []\ntasks: {size: 64KiB}\n");
+            plan("j", &recipe, &listing, BTreeMap::new(), BTreeMap::new())
         };
         let mut turned = files.clone();
         turned.reverse();

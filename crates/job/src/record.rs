@@ -140,6 +140,48 @@ pub struct Joined {
     /// Those that lost most, for people.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub sources: Vec<HeldSource>,
+    /// Of the duplicates, those of components with a document of the index.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub of_index: u64,
+    /// Documents of the index that stay though this job joined them with another one that was there first.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub bridged: u64,
+}
+
+/// Documents that were taken out of a dataset because somebody asked for it.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Takedown {
+    /// Of the list's entries.
+    pub list_sha256: String,
+    pub documents: u64,
+    /// Data files that were written anew.
+    pub files: u64,
+}
+
+/// How a dedup used an index.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Indexed {
+    /// The step's place in the recipe, from 0.
+    pub step: usize,
+    pub at: String,
+    /// The generation that it was run against.
+    pub read: u64,
+    /// Documents of that.
+    pub documents: u64,
+    /// The generation that it wrote.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub wrote: Option<u64>,
+    /// Documents that it added.
+    #[serde(default, skip_serializing_if = "is_zero")]
+    pub added: u64,
+}
+
+/// A component that keeps all its documents.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HeldComponent {
+    pub documents: u64,
+    /// The record id of the document that would have stayed.
+    pub survivor: String,
 }
 
 /// A component that keeps all its documents.
@@ -186,6 +228,8 @@ pub enum FileRole {
     Sources,
     /// Ranks of those documents, in order: of those that are joined the lowest stays.
     Ranks,
+    /// Who those documents are, in order, where an index keeps them.
+    Ids,
     /// Keys for a global dedup, sorted.
     Keys,
     /// What those documents consist of, to compare those that share a key.
@@ -200,6 +244,8 @@ pub enum FileRole {
     Similarities,
     /// Documents to drop, shard by shard.
     Drops,
+    /// Which documents a dedup joined: part of the dataset.
+    Clusters,
     /// The scores of a range, in order.
     Ranked,
     /// How many documents of each group are in it.
@@ -274,6 +320,12 @@ pub struct Manifest {
     /// What dedups of near duplicates joined, and what they held back.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub joined: Vec<Joined>,
+    /// The indexes that dedups were run against.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub indexes: Vec<Indexed>,
+    /// What was taken out of the dataset since, in order.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    pub takedowns: Vec<Takedown>,
     /// Where the shares of selections by rank end.
     #[serde(default, skip_serializing_if = "Vec::is_empty")]
     pub selected: Vec<Selected>,

@@ -12,6 +12,7 @@
 pub mod chain;
 pub mod dclm;
 mod document;
+mod index;
 pub mod recipe;
 pub mod resources;
 pub mod selection;
@@ -24,6 +25,7 @@ mod verdict;
 pub use chain::{Chain, Ended, Load};
 pub use document::{Body, Document, Field, Fields};
 pub use gristmill_filters::Text;
+pub use index::IndexUse;
 pub use recipe::Recipe;
 pub use resources::Resources;
 pub use selection::Selection;

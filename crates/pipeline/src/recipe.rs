@@ -15,6 +15,7 @@ use crate::steps;
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
+use std::collections::BTreeMap;
 use std::sync::Arc;
 use tree::{Node, Tree};
 
@@ -334,6 +335,19 @@ impl Recipe {
     pub fn from_canonical(canonical: &Value) -> Result<Self, RecipeError> {
         // JSON is YAML.
         Self::parse(&canonical.to_string(), &[])
+    }
+
+    /// The same recipe with the indexes of some of its steps pinned to a generation.
+    pub fn pinned(&self, pins: &BTreeMap<usize, u64>) -> Result<Self, RecipeError> {
+        let mut canonical = self.canonical.clone();
+        for (place, generation) in pins {
+            let Some(spec) = self.steps.get(*place) else { continue };
+            let at = format!("/steps/{place}/{}/index", spec.def.name);
+            if let (Some(index), Some(written)) = (spec.parsed.index(), canonical.pointer_mut(&at)) {
+                *written = index.pinned(*generation);
+            }
+        }
+        Self::from_canonical(&canonical)
     }
 
     /// Makes a recipe of a tree and applies overrides to it.

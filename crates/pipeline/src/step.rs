@@ -6,7 +6,7 @@
 
 use crate::resources::{Blob, Resources, Wanted};
 use crate::selection::Selection;
-use crate::{Document, Fields, Verdict};
+use crate::{Document, Fields, IndexUse, Verdict};
 use gristmill_dedup::bff;
 use gristmill_dedup::sets::Measure;
 use gristmill_dedup::substring::Unit;
@@ -60,6 +60,16 @@ pub trait Step: 'static {
     /// Of a barrier: whether it writes which documents it joined. The files are part of the dataset.
     fn clusters(_params: &Self::Params) -> bool {
         false
+    }
+
+    /// Of a barrier: the index of earlier jobs' documents that these parameters name.
+    fn index(_params: &Self::Params) -> Option<&IndexUse> {
+        None
+    }
+
+    /// Of a barrier that takes an index: all that decides which documents meet and are joined. An index is of one such.
+    fn joins_by(_params: &Self::Params, _seed: u64) -> Value {
+        Value::Null
     }
 
     /// The step at work: called once for each lane, since what comes out may keep buffers of its own.
@@ -473,6 +483,8 @@ pub trait Parsed: Send + Sync {
     fn way(&self) -> Way;
     fn filters(&self) -> Vec<&str>;
     fn clusters(&self) -> bool;
+    fn index(&self) -> Option<&IndexUse>;
+    fn joins_by(&self, seed: u64) -> Value;
     fn build(&self, cx: &Context) -> Result<Built, BuildError>;
 }
 
@@ -493,6 +505,14 @@ impl<S: Step> Parsed for Typed<S> {
 
     fn clusters(&self) -> bool {
         S::clusters(&self.0)
+    }
+
+    fn index(&self) -> Option<&IndexUse> {
+        S::index(&self.0)
+    }
+
+    fn joins_by(&self, seed: u64) -> Value {
+        S::joins_by(&self.0, seed)
     }
 
     fn build(&self, cx: &Context) -> Result<Built, BuildError> {

@@ -4,7 +4,7 @@
 //! them sorted, and one merge goes through them once or twice. Percentiles are NumPy's with `method="nearest"`,
 //! histograms of numbers NumPy's with ten bins.
 
-use super::merge::{Sources, merge};
+use super::merge::{Part, Sources, merge};
 use super::{Attempt, MapStage};
 use crate::TaskError;
 use gristmill_dedup::order::number;
@@ -71,7 +71,12 @@ impl<'a> Values<'a> {
     /// Calls `take` with every number, in ascending order.
     fn each_number(&self, mut take: impl FnMut(f64)) -> Result<(), TaskError> {
         let file = |record: &TaskRecord| self.file(record, false);
-        let sources = Sources { stage: self.pass, file, notes: false, nodes: false, range: 0, ranges: 1 };
+        let sources = Sources {
+            stage: self.pass,
+            file,
+            nodes: false,
+            part: Part { range: 0, ranges: 1, notes: false },
+        };
         let mut rows = merge::<u64>(self.attempt, &sources)?;
         while let Some((ordered, _)) = rows.row() {
             take(number(ordered));
@@ -83,7 +88,8 @@ impl<'a> Values<'a> {
     /// Calls `take` with every text, and how often it occurs.
     fn each_text(&self, mut take: impl FnMut(&str, u64)) -> Result<(), TaskError> {
         let file = |record: &TaskRecord| self.file(record, true);
-        let sources = Sources { stage: self.pass, file, notes: true, nodes: false, range: 0, ranges: 1 };
+        let sources =
+            Sources { stage: self.pass, file, nodes: false, part: Part { range: 0, ranges: 1, notes: true } };
         let mut rows = merge::<u128>(self.attempt, &sources)?;
         let mut text = Vec::new();
         while rows.row().is_some() {

@@ -4,7 +4,7 @@
 //! Memory does not depend on how many groups there are. Of the scores only the slots are read in which a share ends.
 
 use super::Attempt;
-use super::merge::{Run, Sources, merge};
+use super::merge::{Part, Run, Sources, merge};
 use super::selection::{CountRow, ScoreRow, group_key, rank_note};
 use crate::TaskError;
 use gristmill_classify::quantile::{Bound, SLOTS, Scan, Slot, Target, locate};
@@ -56,10 +56,8 @@ fn targets(attempt: &Attempt, selection: &Selection, report: &mut Report) -> Res
     let sources = Sources {
         stage: attempt.stage - 1,
         file: |record: &TaskRecord| record.files.get(&FileRole::Counts)?.first().cloned(),
-        notes: true,
         nodes: true,
-        range: 0,
-        ranges: 1,
+        part: Part { range: 0, ranges: 1, notes: true },
     };
     let mut counts = merge::<u64>(attempt, &sources)?;
     let mut targets = Sorter::<u128, Noted, _, _>::new(attempt.sort_memory(), attempt.scratch());

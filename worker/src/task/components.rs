@@ -2,6 +2,7 @@
 //! and writes one drop list over all shards, with what there is to tell of those that were joined.
 
 use super::guard::{Held, NAMED};
+use super::known::{self, KnownIds};
 use super::signed::RanksOf;
 use super::{Attempt, guard, keep};
 use crate::ranged::RangedReader;
@@ -23,15 +24,17 @@ pub(super) fn run(attempt: &Attempt, step: usize) -> Result<TaskRecord, TaskErro
     let barrier = attempt.barrier(step)?;
     let path = attempt.path("drops");
     let mut out = attempt.create_hashed(&path);
-    let mut drops = droplist::Writer::new(&mut out, 0, attempt.shards()?, barrier.report.is_any());
+    // Documents of an index stay.
+    let (first, shards) = (attempt.known_shards(), attempt.shards()?);
+    let mut drops = droplist::Writer::new(&mut out, first, shards, barrier.report.is_any());
     let joined = match &barrier.signer {
         Signer::Exact(_) => {
             let files = left(attempt, FileRole::Edges)?;
             if barrier.report.is_any() {
                 // Joined they are, but not counted; their ranks are the notes.
                 let labels = open_edges(attempt, &files, Edges::open_noted)?;
-                let (_, rows) = choose(attempt, labels, &barrier, |_, rank, out| {
-                    out.extend_from_slice(rank);
+                let (_, rows) = choose(attempt, labels, &barrier, |node, rank, out| {
+                    push_rank(attempt, node, rank, out);
                     Ok(())
                 })?;
                 write(attempt, &barrier, (None, None), rows, &mut drops)?;
@@ -43,7 +46,7 @@ pub(super) fn run(attempt: &Attempt, step: usize) -> Result<TaskRecord, TaskErro
         Signer::Fuzzy(fuzzy) => {
             let (chosen, rows) = join(attempt, &barrier)?;
             let held = write(attempt, &barrier, (fuzzy.guard, fuzzy.verify), rows, &mut drops)?;
-            Some(Box::new(joined(step, &barrier.signer, chosen, held)))
+            Some(Box::new(joined(step, &barrier.signer, &chosen, held)))
         }
     };
     let summary = drops.finish()?;
@@ -69,7 +72,8 @@ pub(super) fn open_edges(
     open: impl Fn(&str, RangedReader, u64) -> Result<Edges<RangedReader>, Error>,
 ) -> Result<Merge<Edges<RangedReader>>, TaskError> {
     let open = |file: &FileEntry| {
-        let reader = RangedReader::new(attempt, file, 0..file.bytes, files.len());
+        let located = attempt.locate(file.clone());
+        let reader = RangedReader::new(&attempt.handle, &located, 0..file.bytes, files.len());
         Ok(open(&file.path, reader, file.bytes)?)
     };
     Ok(Merge::new(files.iter().map(open).collect::<Result<_, TaskError>>()?))
@@ -93,39 +97,88 @@ pub(super) fn write_all<S: Stream<Key = u64>>(
 /// with a [`Finding`] each.
 type Rows = Sorted<u64, Noted, File>;
 
+/// What was chosen, and what of it has to do with an index.
+struct Choice {
+    chosen: Chosen,
+    /// Documents to drop that were joined with one of the index.
+    of_index: u64,
+    /// Documents of the index that were joined with an older one, and stay.
+    bridged: u64,
+}
+
 /// Joins pairs into components and chooses their survivors.
-fn join(attempt: &Attempt, barrier: &Barrier) -> Result<(Chosen, Rows), TaskError> {
+fn join(attempt: &Attempt, barrier: &Barrier) -> Result<(Choice, Rows), TaskError> {
     let files = left(attempt, FileRole::Edges)?;
-    let count: u64 = files.iter().map(|file| file.rows).sum();
+    if attempt.known_shards() == 0 {
+        let count = files.iter().map(|file| file.rows).sum();
+        return join_edges(attempt, barrier, count, || open_edges(attempt, &files, Edges::open));
+    }
+    let mut settled = known::settle(attempt, &mut open_edges(attempt, &files, Edges::open)?)?;
+    join_edges(attempt, barrier, settled.count, || settled.open())
+}
+
+fn join_edges<S: Stream<Key = u64>>(
+    attempt: &Attempt,
+    barrier: &Barrier,
+    count: u64,
+    mut open: impl FnMut() -> Result<S, TaskError>,
+) -> Result<(Choice, Rows), TaskError> {
     let memory = attempt.memory() / 5 * 4;
     // What does not fit is joined by rounds on the scratch disk, with the same answer.
     if components::memory_needed(count) <= memory {
         let mut failed = None;
-        let labels = components::in_memory(count, || {
-            open_edges(attempt, &files, Edges::open).map_err(|error| keep(&mut failed, error))
-        });
+        let labels = components::in_memory(count, || open().map_err(|error| keep(&mut failed, error)));
         let labels = labels.map_err(|error| failed.take().unwrap_or_else(|| error.into()))?;
         return choose_by_rank(attempt, labels, barrier);
     }
     let memory = usize::try_from(memory).unwrap_or(usize::MAX);
-    let mut edges = open_edges(attempt, &files, Edges::open)?;
+    let mut edges = open()?;
     let (labels, rounds) = components::by_rounds(&mut edges, memory, attempt.scratch())?;
     tracing::debug!(rounds, edges = count, "found components on disk");
     drop(edges);
     choose_by_rank(attempt, labels, barrier)
 }
 
-/// Chooses by the ranks that the pass before wrote beside its documents.
+/// Chooses by the ranks that the pass before wrote beside its documents, and by who those of an index are.
 fn choose_by_rank<L: Stream<Key = u64>>(
     attempt: &Attempt,
     labels: L,
     barrier: &Barrier,
-) -> Result<(Chosen, Rows), TaskError> {
-    let mut ranks = RanksOf::new(attempt, FileRole::Ranks);
+) -> Result<(Choice, Rows), TaskError> {
+    let (mut ranks, mut ids) = (RanksOf::new(attempt, FileRole::Ranks), KnownIds::of(attempt));
     choose(attempt, labels, barrier, |node, _, out| {
-        out.extend_from_slice(ranks.at(node)?);
+        if attempt.is_known(node) {
+            push_rank(attempt, node, ids.id(node)?.as_bytes(), out);
+        } else {
+            push_rank(attempt, node, ranks.at(node)?, out);
+        }
         Ok(())
     })
+}
+
+/// Documents of an index come first, by generation and record id.
+const KNOWN: u8 = 0;
+/// Then all others, by what the recipe says.
+const OWN: u8 = 1;
+
+fn push_rank(attempt: &Attempt, node: u64, rank: &[u8], out: &mut Vec<u8>) {
+    if attempt.is_known(node) {
+        out.push(KNOWN);
+        out.extend_from_slice(&attempt.age(node).to_be_bytes());
+    } else {
+        out.push(OWN);
+    }
+    out.extend_from_slice(rank);
+}
+
+/// The record id in such a rank.
+fn id<'r>(signer: &Signer, rank: &'r [u8]) -> &'r [u8] {
+    match (rank.split_first(), signer) {
+        (Some((&KNOWN, rest)), Signer::Fuzzy(_)) => rest.get(8..).unwrap_or_default(),
+        (Some((&KNOWN, rest)), Signer::Exact(units)) => units.id(rest.get(8..).unwrap_or_default()),
+        (Some((_, rest)), signer) => signer.id(rest),
+        (None, _) => rank,
+    }
 }
 
 fn choose<L: Stream<Key = u64>>(
@@ -133,8 +186,8 @@ fn choose<L: Stream<Key = u64>>(
     labels: L,
     barrier: &Barrier,
     mut rank: impl FnMut(u64, &[u8], &mut Vec<u8>) -> Result<(), TaskError>,
-) -> Result<(Chosen, Rows), TaskError> {
-    let mut failed = None;
+) -> Result<(Choice, Rows), TaskError> {
+    let (mut failed, mut of_index, mut bridged) = (None, 0, 0);
     let report = barrier.report;
     let mut rows = Sorter::<u64, Noted, _, _>::new(attempt.sort_memory(), attempt.scratch());
     let (mut note, mut others) = (Vec::new(), Vec::new());
@@ -150,11 +203,16 @@ fn choose<L: Stream<Key = u64>>(
         attempt.scratch(),
         |member| {
             let stays = member.node == member.survivor;
+            if attempt.is_known(member.node) {
+                bridged += u64::from(!stays);
+                return Ok(());
+            }
+            of_index += u64::from(attempt.is_known(member.survivor));
             note.clear();
             if report.is_any() {
                 others.clear();
-                ids(member.others).for_each(|rank| push_id(&mut others, barrier.signer.id(rank)));
-                let survivor = barrier.signer.id(member.rank);
+                ids(member.others).for_each(|rank| push_id(&mut others, id(&barrier.signer, rank)));
+                let survivor = id(&barrier.signer, member.rank);
                 let finding =
                     Finding { stays, size: member.size, similarity: None, survivor, others: &others };
                 finding.encode(&mut note);
@@ -173,7 +231,7 @@ fn choose<L: Stream<Key = u64>>(
             chosen.largest
         );
     }
-    Ok((chosen, rows.finish()?))
+    Ok((Choice { chosen, of_index, bridged }, rows.finish()?))
 }
 
 /// Writes the drop list, but for documents of sources that are held back.
@@ -208,6 +266,7 @@ fn write(
                 Some(judge) => judge.holds(node)?,
                 None => false,
             };
+        held.of_index += u64::from(is_held && attempt.is_known(survivor));
         if tells {
             while similarities.row().is_some_and(|row| row.0 < node) {
                 similarities.advance()?;
@@ -227,20 +286,23 @@ fn write(
     Ok(held)
 }
 
-fn joined(step: usize, signer: &Signer, chosen: Chosen, held: Held) -> Joined {
+fn joined(step: usize, signer: &Signer, choice: &Choice, held: Held) -> Joined {
+    let chosen = &choice.chosen;
     let named = chosen.held.iter().map(|(documents, rank)| HeldComponent {
         documents: *documents,
-        survivor: String::from_utf8_lossy(signer.id(rank)).into_owned(),
+        survivor: String::from_utf8_lossy(id(signer, rank)).into_owned(),
     });
     Joined {
         step,
         components: chosen.components,
-        duplicates: chosen.duplicates - held.documents,
+        duplicates: chosen.duplicates - choice.bridged - held.documents,
         largest: chosen.largest,
         held_components: chosen.held_components,
         held_documents: chosen.held_documents,
         components_held: named.collect(),
         held_sources: held.sources,
         sources: held.named,
+        of_index: choice.of_index - held.of_index,
+        bridged: choice.bridged,
     }
 }

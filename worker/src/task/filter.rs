@@ -132,9 +132,10 @@ impl Attempt {
         section: u32,
         beside: usize,
     ) -> Result<sections::Reader<crate::ranged::RangedReader>, TaskError> {
-        let bounds = self.read_at(file, sections::index_range(file.bytes, sections, section))?;
+        let located = self.locate(file.clone());
+        let bounds = located.read_at(&self.handle, sections::index_range(file.bytes, sections, section))?;
         let range = sections::byte_range(&file.path, &bounds)?;
-        let reader = crate::ranged::RangedReader::new(self, file, range.clone(), beside);
+        let reader = crate::ranged::RangedReader::new(&self.handle, &located, range.clone(), beside);
         Ok(sections::Reader::new(&file.path, section, range.start, reader))
     }
 }

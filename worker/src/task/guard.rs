@@ -25,6 +25,8 @@ pub(super) struct Held {
     pub(super) sources: u64,
     /// Documents that stay because of it.
     pub(super) documents: u64,
+    /// Of those, duplicates of documents of an index.
+    pub(super) of_index: u64,
     /// Those that would have lost most, the first of them first.
     pub(super) named: Vec<HeldSource>,
 }
@@ -61,9 +63,9 @@ fn count(
     let mut signed = Signed::of(attempt);
     let mut sources = RanksOf::new(attempt, FileRole::Sources);
     let mut note = Vec::new();
-    for shard in 0..attempt.shards()? {
+    for shard in attempt.known_shards()..attempt.all_shards()? {
         attempt.check_stopped()?;
-        let documents = signed.file(shard, FileRole::Sources)?.rows;
+        let documents = signed.file(shard, FileRole::Sources)?.file.rows;
         let documents = u32::try_from(documents).map_err(|_| TaskError::fatal("more than 2^32 documents"))?;
         let mut of_shard: BTreeMap<Vec<u8>, (u64, u64)> = BTreeMap::new();
         for ordinal in 0..documents {

@@ -5,11 +5,13 @@
 
 use super::Attempt;
 use crate::TaskError;
+use crate::files::Located;
+use crate::indexed::Segments;
 use crate::ranged::RangedReader;
 use gristmill_dedup::block::Reader;
 use gristmill_dedup::keyfile::{self, FOOTER_BYTES, Footer};
 use gristmill_dedup::stream::{Key, Merge};
-use gristmill_job::{FileEntry, TaskRecord};
+use gristmill_job::{FileEntry, FileRole, TaskRecord};
 use std::fs::File;
 use std::io::{BufReader, BufWriter, Read, Seek, SeekFrom};
 
@@ -24,13 +26,18 @@ pub(super) struct Sources<F> {
     pub(super) stage: usize,
     /// The file of a task.
     pub(super) file: F,
-    /// Whether their rows have notes.
-    pub(super) notes: bool,
     /// Whether their rows hold nodes; else they hold ordinals of the task's own documents.
     pub(super) nodes: bool,
-    /// One of so many ranges of keys.
+    pub(super) part: Part,
+}
+
+/// One of so many ranges of keys.
+#[derive(Clone, Copy)]
+pub(super) struct Part {
     pub(super) range: usize,
     pub(super) ranges: usize,
+    /// Whether rows have notes.
+    pub(super) notes: bool,
 }
 
 /// All rows of the range, in order.
@@ -38,48 +45,71 @@ pub(super) fn merge<K: Key>(
     attempt: &Attempt,
     sources: &Sources<impl Fn(&TaskRecord) -> Option<FileEntry>>,
 ) -> Result<Merge<Run<K>>, TaskError> {
-    let tasks = attempt.open.plan.stages.get(sources.stage).map_or(0, |s| s.tasks);
-    let mut level: Vec<Run<K>> = Vec::new();
-    let mut group: Vec<(u32, FileEntry)> = Vec::new();
-    for record in attempt.records(sources.stage) {
-        attempt.check_stopped()?;
+    let known = if sources.nodes { 0 } else { attempt.known_shards() };
+    let files = attempt.records(sources.stage).map(|record| {
         let record = record?;
         let task = record.task;
-        let shard = if sources.nodes { Ok(0) } else { u32::try_from(task) };
-        let shard = shard.map_err(|_| TaskError::fatal("more than 2^32 tasks"))?;
+        let shard = if sources.nodes { Some(0) } else { u32::try_from(task).ok() };
+        let shard = shard.and_then(|shard| known.checked_add(shard));
+        let shard = shard.ok_or_else(|| TaskError::fatal("more than 2^32 tasks"))?;
         let file = (sources.file)(&record).ok_or_else(|| {
             TaskError::fatal(format!("task {task} of stage {} left no such file", sources.stage))
         })?;
-        group.push((shard, file));
-        if group.len() == FAN_IN && task + 1 < tasks {
-            level.push(merge_group(attempt, open_group(attempt, &group, sources)?, sources.notes)?);
+        Ok((shard, attempt.locate(file)))
+    });
+    merge_files(attempt, files, sources.part)
+}
+
+/// The same of the keys of an index.
+pub(super) fn merge_known<K: Key>(attempt: &Attempt, part: Part) -> Result<Merge<Run<K>>, TaskError> {
+    let mut segments = attempt.index().map(|index| Segments::of(attempt, index));
+    let files = (0..attempt.known_shards()).map(|segment| match &mut segments {
+        Some(segments) => Ok((segment, segments.file(segment, FileRole::Keys)?)),
+        None => Err(TaskError::fatal("there is no index")),
+    });
+    merge_files(attempt, files, part)
+}
+
+fn merge_files<K: Key>(
+    attempt: &Attempt,
+    files: impl Iterator<Item = Result<(u32, Located), TaskError>>,
+    part: Part,
+) -> Result<Merge<Run<K>>, TaskError> {
+    let mut level: Vec<Run<K>> = Vec::new();
+    let mut group: Vec<(u32, Located)> = Vec::new();
+    for file in files {
+        attempt.check_stopped()?;
+        if group.len() == FAN_IN {
+            level.push(merge_group(attempt, open_group(attempt, &group, part)?, part.notes)?);
             group.clear();
         }
+        group.push(file?);
     }
-    level.extend(open_group(attempt, &group, sources)?);
-    // Groups of groups, for jobs of more than FAN_IN² tasks.
+    level.extend(open_group(attempt, &group, part)?);
+    // Groups of groups, for more than FAN_IN² files.
     while level.len() > FAN_IN {
         let rest = level.split_off(FAN_IN);
-        let merged = merge_group(attempt, level, sources.notes)?;
+        let merged = merge_group(attempt, level, part.notes)?;
         level = rest;
         level.push(merged);
     }
     Ok(Merge::new(level))
 }
 
-fn open_group<K: Key, F>(
+fn open_group<K: Key>(
     attempt: &Attempt,
-    group: &[(u32, FileEntry)],
-    sources: &Sources<F>,
+    group: &[(u32, Located)],
+    Part { range, ranges, .. }: Part,
 ) -> Result<Vec<Run<K>>, TaskError> {
     let mut runs = Vec::with_capacity(group.len());
-    for (shard, file) in group {
-        let tail = file.bytes.saturating_sub(FOOTER_BYTES as u64)..file.bytes;
-        let footer = Footer::<K>::parse(&file.path, &attempt.read_at(file, tail)?)?;
-        let (offset, length) = footer.byte_range(sources.range, sources.ranges);
-        let reader = RangedReader::new(attempt, file, offset..offset + length, group.len());
+    for (shard, located) in group {
+        let bytes = located.file.bytes;
+        let tail = located.read_at(&attempt.handle, bytes.saturating_sub(FOOTER_BYTES as u64)..bytes)?;
+        let footer = Footer::<K>::parse(&located.name(), &tail)?;
+        let (offset, length) = footer.byte_range(range, ranges);
+        let reader = RangedReader::new(&attempt.handle, located, offset..offset + length, group.len());
         let reader = Box::new(reader) as Box<dyn Read + Send>;
-        runs.push(footer.bucket(sources.range, sources.ranges, *shard, reader)?);
+        runs.push(footer.bucket(range, ranges, *shard, reader)?);
     }
     Ok(runs)
 }

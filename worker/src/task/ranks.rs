@@ -2,7 +2,7 @@
 //! of its slots.
 
 use super::Attempt;
-use super::merge::{Sources, merge};
+use super::merge::{Part, Sources, merge};
 use super::selection::{CountRow, ScoreRow, group_key, slot_of};
 use crate::{TaskError, files};
 use gristmill_classify::quantile::Slot;
@@ -21,10 +21,8 @@ pub(super) fn run(attempt: &Attempt, ranges: u64) -> Result<TaskRecord, TaskErro
         &Sources {
             stage: attempt.signing_stage()?.0,
             file: |record: &TaskRecord| record.files.get(&FileRole::Keys)?.first().cloned(),
-            notes: true,
             nodes: false,
-            range: attempt.task as usize,
-            ranges: ranges as usize,
+            part: Part { range: attempt.task as usize, ranges: ranges as usize, notes: true },
         },
     )?;
     let counts = Counts {

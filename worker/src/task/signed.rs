@@ -2,25 +2,37 @@
 
 use super::Attempt;
 use crate::TaskError;
+use crate::files::Located;
+use crate::indexed::Segments;
 use crate::ranks::RankReader;
 use gristmill_dedup::keyfile::shard_and_ordinal;
-use gristmill_job::{FileEntry, FileRole, PAGE_TASKS, TaskRecord};
+use gristmill_job::{FileRole, PAGE_TASKS, TaskRecord};
 use std::io::Read;
 
-/// The records of that pass, asked for in the order of shards: a page of them in memory.
+/// The files of shards, asked for in the order of shards: those of the index first, then those of that pass. A page of
+/// segments or records is in memory.
 pub(super) struct Signed<'a> {
     pub(super) attempt: &'a Attempt,
+    known: Option<Segments<'a>>,
     page: Option<(u64, Vec<TaskRecord>)>,
 }
 
 impl<'a> Signed<'a> {
     pub(super) fn of(attempt: &'a Attempt) -> Self {
-        Self { attempt, page: None }
+        Self { attempt, known: attempt.index().map(|index| Segments::of(attempt, index)), page: None }
     }
 
     /// The shard's one file of the kind.
-    pub(super) fn file(&mut self, shard: u32, role: FileRole) -> Result<FileEntry, TaskError> {
-        let task = u64::from(shard);
+    pub(super) fn file(&mut self, shard: u32, role: FileRole) -> Result<Located, TaskError> {
+        let own = shard.checked_sub(self.attempt.known_shards());
+        match (own, &mut self.known) {
+            (Some(task), _) => self.own_file(u64::from(task), role),
+            (None, Some(known)) => known.file(shard, role),
+            (None, None) => Err(TaskError::fatal("a document of an index that there is not")),
+        }
+    }
+
+    fn own_file(&mut self, task: u64, role: FileRole) -> Result<Located, TaskError> {
         let number = task / PAGE_TASKS;
         let page = match self.page.take().filter(|(present, _)| *present == number) {
             Some(page) => page,
@@ -31,7 +43,8 @@ impl<'a> Signed<'a> {
         let record = record
             .ok_or_else(|| TaskError::fatal(format!("there is no task {task} in the stage that signed")))?;
         let file = record.files.get(&role).and_then(|files| files.first()).cloned();
-        file.ok_or_else(|| TaskError::fatal(format!("task {task} left no file of its {role:?}")))
+        let none = || TaskError::fatal(format!("task {task} left no file of its {role:?}"));
+        Ok(self.attempt.locate(file.ok_or_else(none)?))
     }
 }
 
@@ -53,7 +66,7 @@ impl<'a> RanksOf<'a> {
             Some(open) => open,
             None => {
                 let file = self.signed.file(shard, self.role)?;
-                (shard, RankReader::new(self.signed.attempt.read(&file))?)
+                (shard, RankReader::new(file.read_all(&self.signed.attempt.handle))?)
             }
         };
         Ok(self.open.insert(open).1.at(ordinal)?)

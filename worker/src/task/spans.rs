@@ -2,11 +2,12 @@
 //! which of them go ([`gristmill_dedup::substring`] says why that finds all).
 
 use super::Attempt;
-use super::components::{edge_files, open_edges, write_all};
-use super::merge::{Run, Sources, merge};
+use super::components::{left, open_edges, write_all};
+use super::merge::{Part, Run, Sources, merge};
 use crate::TaskError;
 use crate::files;
 use crate::frames::FrameReader;
+use gristmill_dedup::edges::Edges;
 use gristmill_dedup::sort::Noted;
 use gristmill_dedup::stream::{Key, Merge};
 use gristmill_dedup::{bucket, droplist, edges, keyfile, pieces, substring};
@@ -85,11 +86,11 @@ pub(super) fn repeats(attempt: &Attempt, step: usize, buckets: u64) -> Result<Ta
 
 /// Lists what the stage before found, shard by shard.
 pub(super) fn list(attempt: &Attempt) -> Result<TaskRecord, TaskError> {
-    let edges = edge_files(attempt)?;
+    let edges = left(attempt, FileRole::Edges)?;
     let path = attempt.path("drops");
     let mut out = attempt.create_hashed(&path);
-    let mut drops = droplist::Writer::new(&mut out, 0, attempt.shards()?);
-    write_all(attempt, &mut open_edges(attempt, &edges)?, &mut drops)?;
+    let mut drops = droplist::Writer::new(&mut out, 0, attempt.shards()?, false);
+    write_all(attempt, &mut open_edges(attempt, &edges, Edges::open)?, &mut drops)?;
     let listed = drops.finish()?.entries;
     let file = files::finish(out, path, listed)?;
     Ok(TaskRecord { files: BTreeMap::from([(FileRole::Drops, vec![file])]), ..attempt.record() })
@@ -107,10 +108,8 @@ fn rows<K: Key>(
         &Sources {
             stage,
             file: |record: &TaskRecord| record.files.get(&FileRole::Keys)?.first().cloned(),
-            notes,
             nodes: false,
-            range: attempt.task as usize,
-            ranges: buckets as usize,
+            part: Part { range: attempt.task as usize, ranges: buckets as usize, notes },
         },
     )
 }

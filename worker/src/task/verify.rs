@@ -4,7 +4,7 @@
 //! document's set; the second half compares those that met, and writes the pairs that are similar enough. Each reads the
 //! sets of its shards once, in order.
 
-use super::merge::{Run, Sources, merge};
+use super::merge::{Part, Run, Sources, merge};
 use super::signed::Signed;
 use super::{Attempt, keep};
 use crate::{TaskError, files};
@@ -19,7 +19,7 @@ use std::io::Read;
 
 /// The first half: rows by the document that is sent in, by the place where it is compared out.
 pub(super) fn attach(attempt: &Attempt, ranges: u64) -> Result<TaskRecord, TaskError> {
-    let spread = Spread::over(attempt.shards()?);
+    let spread = Spread::over(attempt.all_shards()?);
     let mut pairs = rows(attempt, FileRole::Pairs, false, ranges)?;
     let mut writer = keyfile::Writer::<u64, Noted, _, _>::new(attempt.sort_memory(), attempt.scratch());
     let (mut sets, mut failed) = (ShardSets::of(attempt), None);
@@ -57,7 +57,10 @@ pub(super) fn compare(attempt: &Attempt, barrier: usize, ranges: u64) -> Result<
                 similarities.push(a, place, &[])?;
                 similarities.push(b, place, &[])?;
             }
-            writer.push(a, b)
+            if attempt.is_known(a) && attempt.is_known(b) {
+                return Ok(());
+            }
+            writer.push(a.min(b), a.max(b))
         },
     )
     .map_err(|error| failed.take().unwrap_or_else(|| error.into()))?;
@@ -82,12 +85,10 @@ fn rows(
     let sources = Sources {
         stage: attempt.stage - 1,
         file: |record: &TaskRecord| record.files.get(&role)?.first().cloned(),
-        notes,
         nodes: true,
-        range: attempt.task as usize,
-        ranges: ranges as usize,
+        part: Part { range: attempt.task as usize, ranges: ranges as usize, notes },
     };
-    Ok(Spread::over(attempt.shards()?).nodes(merge(attempt, &sources)?))
+    Ok(Spread::over(attempt.all_shards()?).nodes(merge(attempt, &sources)?))
 }
 
 /// The sets of documents, asked for in node order: one shard's are open at a time.
@@ -108,7 +109,8 @@ impl<'a> ShardSets<'a> {
             Some(open) => open,
             None => {
                 let file = self.signed.file(shard, FileRole::Sets)?;
-                (shard, Sets::open(&file.path, self.signed.attempt.read(&file), file.bytes, shard)?)
+                let input = file.read_all(&self.signed.attempt.handle);
+                (shard, Sets::open(&file.name(), input, file.file.bytes, shard)?)
             }
         };
         set.extend_from_slice(self.open.insert(open).1.seek(node)?);

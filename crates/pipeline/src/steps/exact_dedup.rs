@@ -3,13 +3,13 @@
 use super::report::{Duplicates, report};
 use super::shared::{EXACT_KEY_BYTES, as_text};
 use crate::step::{Context, ExactUnits, Kind, Needs};
-use crate::{Barrier, BuildError, Built, Document, Field, Signer, Step, Verdict};
+use crate::{Barrier, BuildError, Built, Document, Field, IndexUse, Signer, Step, Verdict};
 use gristmill_dedup::exact::{self, Normalizer};
 use gristmill_dedup::order::ordered;
 use md5::{Digest, Md5};
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde_json::Value;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 use std::borrow::Cow;
 
 pub struct ExactDedup;
@@ -36,6 +36,9 @@ pub struct Params {
     /// What a document that stays says of those that it stays for: `count` (the field `duplicates`, how many there were) or
     /// `list` (also `duplicate_ids`, the record ids of up to 100 of them). Documents without equals have no such field.
     duplicates: Option<Duplicates>,
+    /// Documents of earlier jobs that these are compared with, too: those of the index stay. An address, or `{at: ADDRESS, extend: true}`:
+    /// then this job's documents become the index's next generation.
+    index: Option<IndexUse>,
 }
 
 impl Default for Params {
@@ -49,12 +52,13 @@ impl Default for Params {
             clusters: false,
             annotate: false,
             duplicates: None,
+            index: None,
         }
     }
 }
 
 /// DCLM's normalisers.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Normalize {
     /// The MD5 of the content: as good as the content itself for comparing, and a fair lottery for selecting.
@@ -79,7 +83,7 @@ impl Step for ExactDedup {
         greatest, by `selection_reverse`), and among those the one with the smallest record id. Where the content is a list, its members are \
         what is compared, within a document and over the whole corpus: copies are taken out of their lists, and a document is dropped if \
         nothing is left of its own. Documents that lack the field are kept, as are those with a list where `clusters`, \
-        `annotate` or `duplicates` tell of whole documents.\n\n\
+        `annotate` or `duplicates` tell of whole documents. With `index` the documents of earlier jobs take part, and stay.\n\n\
         DCLM leaves it to chance which of equals comes first, makes a text of a list of one where a whole shard has only such, and reads \
         timestamps in the zone of the machine; here the list stays a list (`join_lines_modifier` takes both).";
     const ORIGIN: &'static str =
@@ -112,8 +116,17 @@ impl Step for ExactDedup {
             report,
         }))
     }
+
     fn clusters(params: &Params) -> bool {
         params.clusters
+    }
+
+    fn index(params: &Params) -> Option<&IndexUse> {
+        params.index.as_ref()
+    }
+
+    fn joins_by(params: &Params, seed: u64) -> Value {
+        json!({"content_key": params.content_key, "normalize": params.normalize, "seed": seed})
     }
 }
 
@@ -261,7 +274,6 @@ mod tests {
     use super::*;
     use crate::resources::Resources;
     use crate::steps::find;
-    use serde_json::json;
 
     fn units(params: &Value) -> Box<dyn ExactUnits> {
         let parsed = find("exact_dedup").expect("a step").parse(params).expect("fits");

@@ -4,12 +4,13 @@ use super::report::{Duplicates, report};
 use super::shared::check_share;
 use super::survivors::{MaxDropShare, Prefer, Ranking, Survivor};
 use crate::step::{Context, Fuzzy, FuzzySigner, Kind, Similarity, Way};
-use crate::{Barrier, BuildError, Built, Document, Signer, Step};
+use crate::{Barrier, BuildError, Built, Document, IndexUse, Signer, Step};
 use gristmill_dedup::minhash::{self, PRESETS};
 use gristmill_dedup::sets::Measure;
 use gristmill_dedup::shingle;
 use schemars::JsonSchema;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
+use serde_json::{Value, json};
 
 pub struct MinhashDedup;
 
@@ -59,6 +60,9 @@ pub struct Params {
     /// joined with it) or `list` (also `duplicate_ids`, the record ids of up to 100 of them, the best first). Documents
     /// that were joined with none have no such field.
     duplicates: Option<Duplicates>,
+    /// Documents of earlier jobs that these are compared with, too: those of the index stay, so whatever is joined with one of them
+    /// goes. An address, or `{at: ADDRESS, extend: true}`: then this job's documents become the index's next generation.
+    index: Option<IndexUse>,
 }
 
 impl Default for Params {
@@ -79,6 +83,7 @@ impl Default for Params {
             clusters: false,
             annotate: false,
             duplicates: None,
+            index: None,
         }
     }
 }
@@ -92,7 +97,7 @@ enum Preset {
     Olmo,
 }
 
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Verify {
     Jaccard,
@@ -100,7 +105,7 @@ enum Verify {
     None,
 }
 
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
+#[derive(Clone, Copy, Debug, Serialize, Deserialize, JsonSchema)]
 #[serde(rename_all = "snake_case")]
 enum Unit {
     Words,
@@ -169,6 +174,8 @@ impl Step for MinhashDedup {
         compared by their whole sets of shingles (`verify`) and joined if they are as similar as `threshold` says; what is joined is joined \
         through others, too. Of a component one document stays, as `prefer` and `survivor` say. Texts without a shingle are kept. Components held \
         back by `max_component` and sources held back by `max_drop_share_per_source` stand in the manifest.\n\n\
+        With `index` the documents of earlier jobs take part. They stay, whatever `survivor` says, and what is joined with one of them \
+        is dropped as `near duplicate of an index document`.\n\n\
         DCLM, RefinedWeb, FineWeb and OLMo join whatever meets, as does `verify: none`: at a similarity of 0.6, well below their \
         thresholds, that is a pair in 25 with 93×15 and a pair in 5 with 14×8. Of more than 32 documents that share a key each is compared with \
         some 30 others, and linked to the rest through the first of them: copies of one text all come together, as do any two that share a key with fewer.";
@@ -236,6 +243,32 @@ impl Step for MinhashDedup {
 
     fn way(params: &Params) -> Way {
         if params.verify == Verify::None { Way::Join } else { Way::VerifyAndJoin }
+    }
+
+    fn clusters(params: &Params) -> bool {
+        params.clusters
+    }
+
+    fn index(params: &Params) -> Option<&IndexUse> {
+        params.index.as_ref()
+    }
+
+    fn joins_by(params: &Params, seed: u64) -> Value {
+        let (minhash, similarity) = (params.minhash(seed), params.similarity());
+        let min_size_share = similarity.and_then(|similarity| match similarity.measure {
+            Measure::Containment { min_size_share } => Some(min_size_share),
+            Measure::Jaccard => None,
+        });
+        json!({
+            "unit": params.unit,
+            "ngram": minhash.ngram,
+            "bands": minhash.bands,
+            "rows": minhash.rows,
+            "seed": seed,
+            "verify": params.verify,
+            "threshold": similarity.map(|similarity| similarity.threshold),
+            "min_size_share": min_size_share,
+        })
     }
 }
 

@@ -1,5 +1,6 @@
 //! What the barrier before a pass says of the documents of its task.
 
+use super::drops::Drops;
 use crate::TaskError;
 use crate::ranged::RangedReader;
 use crate::task::Attempt;
@@ -7,9 +8,10 @@ use crate::task::levels::Levels;
 use gristmill_dedup::bff::FoundRows;
 use gristmill_dedup::droplist::DropList;
 use gristmill_dedup::substring::Finder;
-use gristmill_job::FileRole;
-use gristmill_pipeline::step::{Bloom, Built, Signer, Spans};
-use gristmill_pipeline::{Barrier, Document, Selection, Verdict};
+use gristmill_job::{FileEntry, FileRole};
+use gristmill_pipeline::step::{Bloom, Built, Spans};
+use gristmill_pipeline::{Document, Selection, Verdict};
+use std::collections::BTreeMap;
 use std::io::Read;
 use std::ops::Range;
 
@@ -21,7 +23,7 @@ pub(super) struct After {
 
 enum Found {
     /// Units that go.
-    Units { list: DropList<Box<dyn Read + Send>>, barrier: Barrier },
+    Units(Box<Drops>),
     /// Windows of text that go.
     Windows { list: DropList<Box<dyn Read + Send>>, spans: Spans, finder: Finder },
     /// What filters found: of each group the rows of this task's documents.
@@ -33,7 +35,7 @@ enum Found {
 impl After {
     pub(super) fn open(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
         let found = match attempt.built(barrier)? {
-            Built::Barrier(barrier) => Found::Units { list: attempt.drop_list()?, barrier },
+            Built::Barrier(joins) => Found::Units(Box::new(Drops::open(attempt, joins)?)),
             Built::Spans(spans) => {
                 Found::Windows { list: attempt.drop_list()?, finder: spans.finder()?, spans }
             }
@@ -52,21 +54,12 @@ impl After {
     /// Says what becomes of a document, of which some units may go, and how many went.
     pub(super) fn apply(
         &mut self,
+        attempt: &Attempt,
         doc: &mut Document,
         units: Range<u32>,
     ) -> Result<(Verdict, u64), TaskError> {
         match &mut self.found {
-            Found::Units { list, barrier } => {
-                let gone = gone(list, units)?;
-                if gone.is_empty() {
-                    return Ok((Verdict::Keep, 0));
-                }
-                let verdict = match &mut barrier.signer {
-                    Signer::Exact(exact) => exact.remove(doc, &|place| gone.binary_search(&place).is_ok()),
-                    Signer::Fuzzy(_) => Verdict::dropped(barrier.reason),
-                };
-                Ok((verdict, gone.len() as u64))
-            }
+            Found::Units(drops) => drops.apply(attempt, doc, units),
             Found::Windows { list, spans, finder } => match &gone(list, units)?[..] {
                 [] => Ok((Verdict::Keep, 0)),
                 windows => Ok(spans.remove(doc, windows, finder)),
@@ -82,13 +75,33 @@ impl After {
             }
         }
     }
+
+    /// The same for a document that was done before a checkpoint: what is written of it is not in the log.
+    pub(super) fn pass_over(
+        &mut self,
+        attempt: &Attempt,
+        id: &str,
+        units: Range<u32>,
+    ) -> Result<(), TaskError> {
+        match &mut self.found {
+            Found::Units(drops) => drops.pass_over(attempt, id, units),
+            _ => Ok(()),
+        }
+    }
+
+    pub(super) fn finish(self, files: &mut BTreeMap<FileRole, Vec<FileEntry>>) -> Result<(), TaskError> {
+        match self.found {
+            Found::Units(drops) => drops.finish(files),
+            _ => Ok(()),
+        }
+    }
 }
 
 /// Of these units those that go, by their places among them.
 fn gone(list: &mut DropList<impl Read>, units: Range<u32>) -> Result<Vec<u32>, TaskError> {
     let mut gone = Vec::new();
     for unit in units.clone() {
-        if list.dropped(unit)?.is_some() {
+        if list.entry(unit)?.is_some() {
             gone.push(unit - units.start);
         }
     }

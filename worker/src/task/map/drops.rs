@@ -3,7 +3,7 @@
 use super::sink::DataFiles;
 use crate::TaskError;
 use crate::task::Attempt;
-use gristmill_dedup::droplist::{self, DropList};
+use gristmill_dedup::droplist::DropList;
 use gristmill_dedup::finding::{Finding, ids};
 use gristmill_dedup::keyfile::node;
 use gristmill_job::{FileEntry, FileRole, Job};
@@ -20,8 +20,6 @@ use std::ops::Range;
 pub(super) struct Drops {
     list: DropList<Box<dyn Read + Send>>,
     shard: u32,
-    pub(super) step: &'static str,
-    pub(super) index: usize,
     barrier: Barrier,
     /// Where it is written which documents were joined.
     clusters: Option<DataFiles>,
@@ -39,26 +37,12 @@ struct Row<'a> {
 }
 
 impl Drops {
-    pub(super) fn open(attempt: &Attempt, barrier: usize) -> Result<Self, TaskError> {
-        let shard = attempt.shard()?;
-        let tasks = attempt.open.plan.stages.get(attempt.stage).map_or(0, |s| s.tasks);
-        let shards = u32::try_from(tasks).map_err(|_| TaskError::fatal("more than 2^32 tasks"))?;
-        // The stage just before this one made the list: one file over all shards.
-        let record = attempt.earlier(attempt.stage - 1, 0)?;
-        let file = record.files.get(&FileRole::Drops).and_then(|files| files.first());
-        let file = file.ok_or_else(|| TaskError::fatal("the dedup before left no drop list"))?;
-        let tail = file.bytes.saturating_sub(droplist::tail_bytes(shards))..file.bytes;
-        let list = droplist::Index::parse(&file.path, &attempt.read_at(file, tail)?)?;
-        let (offset, length) = list.byte_range(shard)?;
-        let list = list.list(shard, attempt.read_range(file, offset..offset + length))?;
-        let step = attempt.open.recipe.steps.get(barrier).map_or("", |spec| spec.def.name);
-        let index = barrier;
-        let barrier = attempt.barrier(barrier)?;
+    pub(super) fn open(attempt: &Attempt, barrier: Barrier) -> Result<Self, TaskError> {
         let clusters = barrier.report.clusters.then(|| {
             let folder = Job::clusters_path(attempt.stage, attempt.task, &attempt.name);
             DataFiles::new(attempt, folder)
         });
-        Ok(Self { list, shard, step, index, barrier, clusters })
+        Ok(Self { list: attempt.drop_list()?, shard: attempt.shard()?, barrier, clusters })
     }
 
     /// Takes the units that go out of a document, and says how many.
@@ -69,7 +53,7 @@ impl Drops {
         units: Range<u32>,
     ) -> Result<(Verdict, u64), TaskError> {
         let report = self.barrier.report;
-        let mut gone = Vec::new();
+        let (mut gone, mut known) = (Vec::new(), 0);
         for unit in units.clone() {
             let Some((survivor, note)) = self.list.entry(unit)? else { continue };
             let mut goes = true;
@@ -81,6 +65,7 @@ impl Drops {
             }
             if goes {
                 gone.push(unit - units.start);
+                known += usize::from(attempt.is_known(survivor));
             }
         }
         if gone.is_empty() {
@@ -89,6 +74,12 @@ impl Drops {
         let verdict = match &mut self.barrier.signer {
             Signer::Exact(exact) => exact.remove(doc, &|place| gone.binary_search(&place).is_ok()),
             Signer::Fuzzy(_) => Verdict::dropped(self.barrier.reason),
+        };
+        let verdict = match verdict {
+            Verdict::Drop(reason) if known == gone.len() && reason == self.barrier.reason => {
+                Verdict::dropped(format!("{reason} of an index document"))
+            }
+            verdict => verdict,
         };
         Ok((verdict, gone.len() as u64))
     }

@@ -25,7 +25,7 @@ impl Grams {
     pub(super) fn new(attempt: &Attempt, bloom: Bloom) -> Result<Self, TaskError> {
         Ok(Self {
             hasher: bff::Grams::new(bloom.params, bloom.seed)?,
-            groups: Gatherer::new(bloom.groups, SORT_MEMORY, Box::new(attempt.scratch())),
+            groups: Gatherer::new(bloom.groups, attempt.sort_memory(), Box::new(attempt.scratch())),
             ngrams: vec![0; bloom.groups as usize],
             documents: 0,
             coded: Vec::new(),

@@ -10,6 +10,7 @@ use crate::task::Attempt;
 use gristmill_dedup::sort::{Noted, Plain};
 use gristmill_dedup::substring::Finder;
 use gristmill_dedup::{keyfile, sets};
+use gristmill_job::index::ids::IdWriter;
 use gristmill_job::{FileEntry, FileRole, Job, TaskRecord};
 use gristmill_pipeline::Document;
 use gristmill_pipeline::recipe::{Layout, OutputFormat};
@@ -171,6 +172,13 @@ pub(super) struct NextPass {
     /// Units up to here: the next document's first has this number.
     units: u32,
     signer: Signatures,
+    /// Where an index keeps what is signed.
+    ids: Option<Ids>,
+}
+
+struct Ids {
+    path: String,
+    writer: IdWriter<HashingWriter<Out>>,
 }
 
 type Scratch = Box<dyn FnMut() -> io::Result<File>>;
@@ -265,7 +273,14 @@ impl NextPass {
         let signer = Signatures::of(attempt, barrier)?;
         let path = attempt.path("documents.zst");
         let frames = FrameWriter::new(attempt.create_hashed(&path))?;
-        Ok(Self { path, frames, units: 0, signer })
+        let ids = match attempt.open.plan.indexes.get(&barrier) {
+            Some(index) if index.extend => {
+                let path = attempt.path("ids.zst");
+                Some(Ids { writer: IdWriter::new(attempt.create_hashed(&path))?, path })
+            }
+            _ => None,
+        };
+        Ok(Self { path, frames, units: 0, signer, ids })
     }
 
     fn write(&mut self, doc: &Document) -> Result<(), TaskError> {
@@ -330,6 +345,9 @@ impl NextPass {
                 "more than 2^32 documents, or units of documents, in a task; make tasks.size smaller",
             )
         })?;
+        if let Some(ids) = &mut self.ids {
+            ids.writer.push(self.units - first, &doc.id, &doc.fields.str("url").unwrap_or_default())?;
+        }
         Ok(self.frames.write(doc, self.units - first)?)
     }
 
@@ -337,6 +355,10 @@ impl NextPass {
         let written = &mut record.files;
         let (documents, out) = self.frames.finish()?;
         written.insert(FileRole::Documents, vec![files::finish(out, self.path, documents)?]);
+        if let Some(Ids { path, writer }) = self.ids {
+            let (count, out) = writer.finish()?;
+            written.insert(FileRole::Ids, vec![files::finish(out, path, count)?]);
+        }
         let path = attempt.path("keys");
         let mut out = attempt.create_hashed(&path);
         let summary = match self.signer {

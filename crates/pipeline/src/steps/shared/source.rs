@@ -55,7 +55,7 @@ fn heaviest(weights: &Map<String, Value>) -> Option<&str> {
 }
 
 /// The host of a URL, without `www.`; empty if there is none.
-fn host(url: &str) -> &str {
+pub(in crate::steps) fn host(url: &str) -> &str {
     let Some((_, rest)) = url.split_once("://") else { return "" };
     let authority = rest.split(['/', '?', '#', '\\']).next().unwrap_or_default();
     let host = authority.rsplit('@').next().unwrap_or_default();
