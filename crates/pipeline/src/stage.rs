@@ -108,6 +108,13 @@ impl Stage {
             Self::Attach { .. } => "attach",
             Self::Compare { .. } => "compare",
             Self::Components { .. } => "components",
+            Self::Ranks { .. } => "ranks",
+            Self::Bounds { .. } => "bounds",
+            Self::Filter { .. } => "filter",
+            Self::Anchors { .. } => "anchors",
+            Self::Windows { .. } => "windows",
+            Self::Repeats { .. } => "repeats",
+            Self::List { .. } => "list",
         }
     }
 
