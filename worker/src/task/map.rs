@@ -86,7 +86,7 @@ pub(super) fn run(attempt: &Attempt, stage: &MapStage) -> Result<TaskRecord, Tas
         replayed,
         "read to the end"
     );
-    Ok(TaskRecord { tally: pass.tally, problems: pass.problems, ..record })
+    Ok(TaskRecord { tally: pass.tally, read_bytes, problems: pass.problems, ..record })
 }
 
 /// What a task reads.
