@@ -184,14 +184,6 @@ pub struct HeldComponent {
     pub survivor: String,
 }
 
-/// A component that keeps all its documents.
-#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
-pub struct HeldComponent {
-    pub documents: u64,
-    /// The record id of the document that would have stayed.
-    pub survivor: String,
-}
-
 /// A source that keeps all its documents.
 #[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HeldSource {
@@ -256,8 +248,6 @@ pub enum FileRole {
     Grams,
     /// What a filter says of the documents of its group, shard by shard.
     Found,
-    /// Which documents a dedup joined: part of the dataset.
-    Clusters,
 }
 
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]

@@ -245,10 +245,6 @@ impl Step for MinhashDedup {
         if params.verify == Verify::None { Way::Join } else { Way::VerifyAndJoin }
     }
 
-    fn clusters(params: &Params) -> bool {
-        params.clusters
-    }
-
     fn index(params: &Params) -> Option<&IndexUse> {
         params.index.as_ref()
     }
