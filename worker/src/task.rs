@@ -30,7 +30,6 @@ use gristmill_job::{FileRole, Place, Poison, Slice, TaskRecord, pages, tasks_of_
 use gristmill_pipeline::stage::{MapStage, Stage};
 use gristmill_pipeline::step::{Barrier, Bloom, Built, Context, Programs, Spans};
 use gristmill_pipeline::{Chain, Selection};
-use serde::{Deserialize, Serialize};
 use std::collections::BTreeMap;
 use std::io::Read;
 use std::ops::Range;
