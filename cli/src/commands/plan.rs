@@ -87,8 +87,9 @@ const SPANS_BYTES_PER_TOKEN: u64 = 10;
 const ZSTD_SHARE: f64 = 0.45;
 /// What a lane holds in a pass, beside one sort: read-ahead, a page of the limit's size and its tree, output in flight.
 const PASS_MEMORY: u64 = 128 << 20;
-/// What it holds in the tasks of a dedup, beside what is sorted and joined: pieces of the files that are merged.
-const MERGE_MEMORY: u64 = 48 << 20;
+/// What it holds in the tasks of a dedup, beside what is sorted and joined: pieces of the files that are merged, what is compared at
+/// a place, and what the threads that read files have not given back (measured by the soak of skew and chains).
+const MERGE_MEMORY: u64 = 160 << 20;
 /// The program itself.
 const BASE_MEMORY: u64 = 40 << 20;
 
@@ -107,7 +108,9 @@ impl Needs {
             }
         }
         let sorted = recipe.head.tasks.memory().0;
-        let lane = (PASS_MEMORY + sorted / 5).max(MERGE_MEMORY + sorted);
+        let pass = PASS_MEMORY + sorted / 5;
+        let joins = recipe.steps.iter().any(|spec| spec.is_barrier());
+        let lane = if joins { pass.max(MERGE_MEMORY + sorted) } else { pass };
         let models: u64 = prepared.plan.resources.values().map(|r| r.bytes).sum();
         let cx = Context { resources: &prepared.resources, seed: recipe.head.seed };
         let (mut bytes_per_document, mut filter) = (0, None::<FilterNeeds>);
@@ -130,8 +133,7 @@ impl Needs {
         }
         let filters =
             filter.as_ref().map_or(0, |f| f.bytes.saturating_mul(u64::from(f.filters).min(lanes as u64)));
-        let exchanged =
-            if recipe.steps.iter().any(|s| s.is_barrier()) { (text as f64 * ZSTD_SHARE) as u64 } else { 0 };
+        let exchanged = if joins { (text as f64 * ZSTD_SHARE) as u64 } else { 0 };
         Self {
             documents,
             memory: BASE_MEMORY + models + lane * lanes as u64 + filters,

@@ -125,58 +125,6 @@ impl<S: Stream, F: Fn(u64) -> u64> Oldest<S, F> {
     }
 }
 
-/// Reads all of `rows` and calls `emit` for the pairs of documents that share a key, for
-/// [verification](crate::verify): which of them are joined is not known yet, so that a star is not enough (its
-/// centre may be the one that does not belong).
-///
-/// Groups of up to `all_pairs_up_to` rows give every pair. Larger ones, which are copies of one text nearly always,
-/// give each row's pairs with the first row and with the one before it. That, and a list of `all_pairs_up_to` nodes,
-/// is all that is held. Counts' `edges` are the pairs emitted.
-pub fn candidates<S: Stream>(
-    rows: &mut S,
-    all_pairs_up_to: usize,
-    mut emit: impl FnMut(u64, u64) -> Result<(), Error>,
-) -> Result<Counts, Error> {
-    let mut counts = Counts::default();
-    let mut members: Vec<u64> = Vec::new();
-    while let Some((key, first)) = rows.row() {
-        rows.advance()?;
-        let (mut size, mut previous) = (1, first);
-        members.clear();
-        members.push(first);
-        while let Some((_, node)) = rows.row().filter(|row| row.0 == key) {
-            rows.advance()?;
-            size += 1;
-            if members.len() < all_pairs_up_to {
-                members.push(node);
-            } else {
-                emit(first.min(node), first.max(node))?;
-                counts.edges += 1;
-                if previous != first {
-                    emit(previous.min(node), previous.max(node))?;
-                    counts.edges += 1;
-                }
-            }
-            previous = node;
-        }
-        // The members that were held: all pairs of a group that fits, star and chain of the head of one that does not.
-        let whole = size as usize == members.len();
-        for (at, &node) in members.iter().enumerate() {
-            for (before, &other) in members.iter().take(at).enumerate() {
-                if whole || before == 0 || before + 1 == at {
-                    emit(other.min(node), other.max(node))?;
-                    counts.edges += 1;
-                }
-            }
-        }
-        counts.rows += size;
-        counts.keys += 1;
-        counts.groups += u64::from(size > 1);
-        counts.largest = counts.largest.max(size);
-    }
-    Ok(counts)
-}
-
 /// Reads all of `rows` and sends documents that share a key to where they are compared with each other
 /// ([verification](crate::verify)): calls `emit(member, place)` for each of them but the place, which is the last of them.
 ///
@@ -245,28 +193,6 @@ mod tests {
         .expect("memory");
         assert_eq!(got, [(2, 5), (2, 9), (1, 7)]);
         assert_eq!(counts, Counts { rows: 6, keys: 3, groups: 2, edges: 3, largest: 3 });
-    }
-
-    #[test]
-    fn candidates_are_all_pairs_of_small_groups_and_star_and_chain_of_large_ones() {
-        let rows = || Rows::new((1..=5).map(|node| (7_u64, node)).chain([(8, 1), (9, 2), (9, 3)]).collect());
-        let all: Vec<(u64, u64)> =
-            (1..=5).flat_map(|a| (a + 1..=5).map(move |b| (a, b))).chain([(2, 3)]).collect();
-        let few = vec![(1, 2), (1, 3), (1, 4), (1, 5), (2, 3), (2, 3), (3, 4), (4, 5)];
-        for (most, expected) in [(5, &all), (100, &all), (4, &few), (2, &few)] {
-            let mut got = Vec::new();
-            let counts = candidates(&mut rows(), most, |a, b| {
-                got.push((a, b));
-                Ok(())
-            })
-            .expect("memory");
-            got.sort_unstable();
-            let mut expected = expected.clone();
-            expected.sort_unstable();
-            assert_eq!(got, expected, "{most}");
-            let edges = expected.len() as u64;
-            assert_eq!(counts, Counts { rows: 8, keys: 3, groups: 2, edges, largest: 5 });
-        }
     }
 
     #[test]
