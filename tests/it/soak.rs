@@ -216,9 +216,13 @@ fn sign(folder: &Path, recipe: &str, skew: Skew, sets: bool) -> PathBuf {
             attempt: "made".to_owned(),
             tally,
             files,
+            read_bytes: 0,
             problems: Vec::new(),
             aggregates: Vec::new(),
             joined: None,
+            selected: None,
+            ngrams: Vec::new(),
+            filtered: None,
         };
         runtime.block_on(job.commit(&record)).expect("commits");
     }

@@ -65,10 +65,17 @@ impl Prometheus {
     #[track_caller]
     pub(crate) fn query(&self, expression: &str) -> Vec<Value> {
         let encoded: String = expression.bytes().map(|byte| format!("%{byte:02X}")).collect();
-        let answer = get(self.port, &format!("/api/v1/query?query={encoded}")).expect("prometheus answers");
-        let answer: Value = serde_json::from_str(&answer).expect("JSON");
-        assert_eq!(answer["status"], "success", "{expression}: {answer}");
-        answer["data"]["result"].as_array().cloned().unwrap_or_default()
+        let data = self.ask(&format!("/api/v1/query?query={encoded}"));
+        data["result"].as_array().cloned().unwrap_or_default()
+    }
+
+    /// The data of an answer of its API.
+    #[track_caller]
+    pub(crate) fn ask(&self, path: &str) -> Value {
+        let answer = get(self.port, path).expect("prometheus answers");
+        let mut answer: Value = serde_json::from_str(&answer).expect("JSON");
+        assert_eq!(answer["status"], "success", "{path}: {answer}");
+        answer["data"].take()
     }
 
     /// The number that an expression without labels gives.

@@ -135,7 +135,7 @@ mod tests {
             prop_assert_eq!(read(&bytes).ok(), Some(ids.clone()));
             prop_assert!(read(&bytes[..at.index(bytes.len())]).is_err());
             let mut flipped = bytes.clone();
-            flipped[at.index(bytes.len())] ^= 1 << bit;
+            flipped[at.index(bytes.len())] ^= 1_u8 << bit;
             if let Ok(read) = read(&flipped) {
                 prop_assert_eq!(read, ids);
             }

@@ -93,7 +93,11 @@ fn chain(sizes: [usize; 2]) -> Chain<usize> {
         Work::Batch(Batch::new(Box::new(At(5, sizes[1])))),
     ];
     assert_eq!(specs.len(), works.len());
-    let links = specs.into_iter().zip(works).map(|(spec, work)| Link { spec, work }).collect();
+    let links = specs
+        .into_iter()
+        .zip(works)
+        .map(|(spec, work)| Link { spec, work, load: crate::chain::Load::default() })
+        .collect();
     let tools = Tools { resources: Arc::default(), seed: 0, programs: None };
     Chain { links, tools, todo: Vec::new(), pages: Pages::default(), out: Out::default() }
 }
