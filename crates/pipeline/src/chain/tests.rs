@@ -67,7 +67,8 @@ fn batches_and_parts_keep_their_order() {
     assert_eq!((tally.seen, tally.made, tally.kept), (8, 1, 6));
     assert_eq!((tally.steps[&0].seen, tally.steps[&0].out), (8, 7));
     let loads: Vec<_> = chain.take_loads().map(|(step, load)| (step, load.documents)).collect();
-    assert_eq!(loads, [("external", 8), ("external", 7), ("page_length_filter", 6)]);
+    assert_eq!(loads, [("external", 8), ("external", 7), ("page_length_filter", 7)]);
+    assert_eq!([0, 1, 2].map(|step| tally.steps[&step].seen), [8, 7, 7]);
     assert_eq!(chain.take_loads().count(), 0, "taken");
     assert!(chain.next_ended().is_none());
 }
