@@ -81,10 +81,10 @@ impl History {
         let Some(now) = self.last().map(|look| look.at) else { return settings.min };
         let work: Vec<f64> = self.looks.iter().map(|look| look.seconds(paces)).collect();
         let recent = self.looks.iter().enumerate().rev();
-        let recent = recent.take_while(|(_, look)| now - look.at <= settings.settle);
+        let recent = recent.take_while(|(_, look)| now.saturating_sub(look.at) <= settings.settle);
         let demand = recent.map(|(place, look)| {
             let held = self.looks.iter().zip(&work).take(place + 1).rev();
-            let held = held.take_while(|(before, _)| look.at - before.at <= settings.target);
+            let held = held.take_while(|(before, _)| look.at.saturating_sub(before.at) <= settings.target);
             let most = held.map(|(_, seconds)| *seconds).fold(0.0, f64::max);
             look.demand(most, settings)
         });

@@ -33,8 +33,11 @@ pub struct Metrics {
     plan_seconds: Histogram,
     job_waits: Counter,
     requests: Family<[(&'static str, String); 2], Counter>,
-    request_seconds: Family<[(&'static str, String); 1], Histogram, fn() -> Histogram>,
+    request_seconds: Durations,
 }
+
+/// By method.
+type Durations = Family<[(&'static str, String); 1], Histogram, fn() -> Histogram>;
 
 /// From an answer out of memory to the listing of a large input.
 fn request_seconds() -> Histogram {

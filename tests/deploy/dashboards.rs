@@ -1,6 +1,7 @@
 //! Dashboards and alerts, as far as they can be checked without a cluster (`cluster.rs` looks whether they have data).
 
 use std::collections::BTreeSet;
+use std::fmt::Write as _;
 use std::path::PathBuf;
 use std::process::Command;
 
@@ -69,7 +70,7 @@ fn grafana_and_prometheus_take_them() {
     let mut rules = String::from("groups:\n  - name: panels\n    rules:\n");
     for (at, expr) in expressions(&dashboards).iter().enumerate() {
         let expr = serde_json::to_string(&expr).expect("a string");
-        rules.push_str(&format!("      - {{record: \"panel:{at}\", expr: {expr}}}\n"));
+        writeln!(rules, "      - {{record: \"panel:{at}\", expr: {expr}}}").expect("memory");
     }
     let file = tempfile::Builder::new().suffix(".yaml").tempfile().expect("a file");
     std::fs::write(file.path(), rules).expect("writes");

@@ -70,10 +70,11 @@ fn shingles_give_the_exact_similarity_of_every_pair() {
 
 /// Places in the corpus.
 type Pairs = BTreeSet<(usize, usize)>;
+type Edges = Vec<(u64, u64)>;
 
 /// The pairs that meet in at least one band, by way of a key file and its buckets; the stars that connect them; and where the
 /// documents of each band are compared.
-fn candidates(texts: &[String], params: &Params) -> (Pairs, Vec<(u64, u64)>, Vec<(u64, u64)>) {
+fn candidates(texts: &[String], params: &Params) -> (Pairs, Edges, Edges) {
     let mut signer = Signer::new(params).expect("possible");
     let mut writer = Writer::<u64, Plain, _, _>::new(64 << 10, || Ok(Cursor::new(Vec::new())));
     let mut keys = Vec::new();

@@ -334,7 +334,9 @@ fn a_filter_that_is_too_large_is_refused() {
     let run = |set: &[&str]| {
         let mut command = gristmill();
         command.current_dir(folder).args(["run", "recipe.yaml", "--overwrite", "--set", "tasks.memory=8KiB"]);
-        set.iter().for_each(|set| _ = command.args(["--set", set]));
+        for set in set {
+            command.args(["--set", set]);
+        }
         let output = command.output().expect("starts");
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };

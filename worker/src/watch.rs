@@ -14,6 +14,7 @@ use tokio::sync::{oneshot, watch};
 
 /// How an attempt ended.
 #[derive(Debug)]
+#[allow(clippy::large_enum_variant, reason = "there is one for each attempt")]
 pub(crate) enum Ended {
     Done(TaskRecord),
     Failed(TaskError),

@@ -193,7 +193,7 @@ fn a_recorded_job_is_drained_in_time_without_flapping() {
         println!("target {target} s: {drained:?}, ideal {ideal:.0} worker seconds");
         let longest = stages.iter().map(|tasks| tasks.iter().copied().fold(0.0, f64::max)).sum::<f64>();
         // Every stage has its own time, and ends with its longest task; workers take a while to start.
-        let due = target as f64 * stages.len() as f64 + longest + 60.0;
+        let due = f64::from(target) * stages.len() as f64 + longest + 60.0;
         assert!(drained.seconds as f64 <= due, "{drained:?}, due after {due}");
         // Every worker is paid while it starts, and while its number is not believed to be too high yet.
         let idle = f64::from(drained.most) * (settings.settle.as_secs_f64() + 120.0);

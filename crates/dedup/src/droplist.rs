@@ -191,9 +191,12 @@ impl<R: Read> DropList<R> {
     }
 }
 
+/// An entry: its ordinal, its survivor, and the note.
+pub type Entry<'a> = (u32, u64, &'a [u8]);
+
 impl<R: Read> DropList<R> {
-    /// The next entry: its ordinal, its survivor, and the note.
-    pub fn next_entry(&mut self) -> Result<Option<(u32, u64, &[u8])>, Error> {
+    /// The next entry.
+    pub fn next_entry(&mut self) -> Result<Option<Entry<'_>>, Error> {
         let Some((ordinal, survivor)) = self.rows.row() else { return Ok(None) };
         self.note.clear();
         self.note.extend_from_slice(self.rows.note());

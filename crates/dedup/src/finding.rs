@@ -94,7 +94,9 @@ mod tests {
             others in proptest::collection::vec(proptest::collection::vec(any::<u8>(), 0..200), 0..4),
         ) {
             let mut list = Vec::new();
-            others.iter().for_each(|id| push_id(&mut list, id));
+            for id in &others {
+                push_id(&mut list, id);
+            }
             let finding = Finding { stays, size, similarity, survivor: &survivor, others: &list };
             let mut note = Vec::new();
             finding.encode(&mut note);

@@ -217,6 +217,7 @@ mod tests {
     }
 
     /// Node n has the shingles n*10 .. n*10 + 100: neighbours share 90 of 110, the next but one 80 of 120.
+    #[allow(clippy::unnecessary_wraps, reason = "as those that read")]
     fn drifting(node: u64, out: &mut Vec<u8>) -> Result<(), Error> {
         out.extend(set(node * 10..node * 10 + 100));
         Ok(())

@@ -39,6 +39,7 @@ pub struct Taken {
 
 /// Writes a generation without the documents that a list names, or that have one of the ids, and takes the ones before it
 /// away. Done again after it was killed, it goes on; done again after it ended, it does nothing.
+#[allow(clippy::implicit_hasher, reason = "nobody has another")]
 pub fn take_down(
     handle: &Handle,
     stores: &Stores,
@@ -210,7 +211,9 @@ impl Work<'_> {
         hash.update(self.list.sha256());
         let mut ids: Vec<&String> = self.ids.iter().collect();
         ids.sort_unstable();
-        ids.iter().for_each(|id| hash.update(id));
+        for id in ids {
+            hash.update(id);
+        }
         let digest = hex::encode(hash.finalize());
         let to = format!("files/takedown-{}", digest.get(..16).unwrap_or_default());
         let mut next = generation.clone();

@@ -116,7 +116,7 @@ fn faults_of_jobs_workers_queue_and_coordinators_are_told() {
         cluster.workers[0].kill();
         cluster.workers[0].up();
         // Until Prometheus has seen it.
-        std::thread::sleep(Duration::from_millis(2_000));
+        std::thread::sleep(Duration::from_secs(2));
     });
     cluster.redis.kill();
     until(&prometheus, "GristmillQueueUnreachable", || ());

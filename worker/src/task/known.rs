@@ -110,11 +110,14 @@ impl<'a> Stays<'a> {
     }
 }
 
+/// A segment, the next of its documents, and their ids.
+type Opened = (u32, u32, IdReader<Box<dyn Read + Send>>);
+
 /// Who documents of the index are, asked for in node order: one segment's ids are open at a time. For dedups that know a
 /// document as one unit.
 pub(super) struct KnownIds<'a> {
     signed: Signed<'a>,
-    open: Option<(u32, u32, IdReader<Box<dyn Read + Send>>)>,
+    open: Option<Opened>,
     id: String,
 }
 

@@ -179,7 +179,9 @@ mod tests {
             Found { ordinal: 90_000, fate: Fate::Blank, gone: vec![u32::MAX - 1], ..Found::default() },
         ];
         let mut coded = Vec::new();
-        all.iter().for_each(|found| found.encode(&mut coded));
+        for found in &all {
+            found.encode(&mut coded);
+        }
         let file = file(&coded);
         let mut every = rows(&file);
         for found in &all {

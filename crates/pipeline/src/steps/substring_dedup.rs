@@ -105,7 +105,7 @@ mod tests {
         ] {
             let mut doc = Document::from_json(r#"{"text":"a b c d e"}"#, String::new).expect("a record");
             assert_eq!(spans.remove(&mut doc, windows, &mut finder), (verdict, taken));
-            assert_eq!(doc.text.as_ref().map(|text| text.as_str()), Some(left));
+            assert_eq!(doc.text.as_ref().map(crate::Text::as_str), Some(left));
         }
         let parsed = find("substring_dedup").expect("a step").parse(&json!({"min_length": 1}));
         assert!(parsed.is_err_and(|error| error.message.contains("take 2 to 1000")));

@@ -21,6 +21,7 @@ pub(super) struct After {
     found: Found,
 }
 
+#[allow(clippy::large_enum_variant, reason = "there is one for each task")]
 enum Found {
     /// Units that go.
     Units(Box<Drops>),
