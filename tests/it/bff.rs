@@ -327,26 +327,32 @@ fn a_filter_that_is_too_large_is_refused() {
     let folder = tempfile::tempdir().expect("folder");
     let folder = folder.path();
     corpus(folder, &[300], |_, number| {
-        let words: Vec<String> = (0..60).map(|word| format!("n{number}w{word}")).collect();
+        let words: Vec<String> = (0..1548).map(|word| format!("n{number}w{word}")).collect();
         json!({"text": words.join(" ")})
     });
     recipe(folder, "- bff_dedup: {}\n", "");
     let run = |set: &[&str]| {
         let mut command = gristmill();
-        command.current_dir(folder).args(["run", "recipe.yaml", "--overwrite", "--set", "tasks.memory=8KiB"]);
+        command.current_dir(folder).args([
+            "run",
+            "recipe.yaml",
+            "--overwrite",
+            "--set",
+            "tasks.memory=256KiB",
+        ]);
         for set in set {
             command.args(["--set", set]);
         }
         let output = command.output().expect("starts");
         (output.status.success(), String::from_utf8_lossy(&output.stderr).into_owned())
     };
-    // 300 documents of 48 n-grams, at some 10 bits each.
+    // 300 documents of 1,536 n-grams, at some 10 bits each.
     let (success, said) = run(&[]);
-    let part = "a Bloom filter for 14400 n-grams at an fp_rate of 0.01 takes 1";
+    let part = "a Bloom filter for 460800 n-grams at an fp_rate of 0.01 takes 5";
     assert!(!success && said.contains(part) && said.contains("set `shards` to 4 or more"), "{said}");
     assert!(run(&["steps.0.bff_dedup={shards: 4}"]).0);
-    let (success, said) = run(&["steps.0.bff_dedup={shards: 4, expected_ngram_count: 1000000}"]);
-    assert!(!success && said.contains("and tasks.memory allows 8192"), "{said}");
+    let (success, said) = run(&["steps.0.bff_dedup={shards: 4, expected_ngram_count: 32000000}"]);
+    assert!(!success && said.contains("and tasks.memory allows 262144"), "{said}");
 
     let plan = |args: &[&str]| {
         let output = gristmill()
@@ -357,8 +363,8 @@ fn a_filter_that_is_too_large_is_refused() {
             .expect("starts");
         String::from_utf8_lossy(&output.stdout).into_owned()
     };
-    let text = plan(&["--set", "tasks.memory=8KiB", "--set", "steps.0.bff_dedup={shards: 2}"]);
-    for part in ["bff_dedup filters", "filters   2 of up to", "more than the 8.00 KiB of tasks.memory"] {
+    let text = plan(&["--set", "tasks.memory=256KiB", "--set", "steps.0.bff_dedup={shards: 2}"]);
+    for part in ["bff_dedup filters", "filters   2 of up to", "more than the 256.00 KiB of tasks.memory"] {
         assert!(text.contains(part), "{part}: {text}");
     }
     let planned: Value = serde_json::from_str(&plan(&["--json"])).expect("JSON");

@@ -80,8 +80,10 @@ fn the_dataset_tells_what_was_joined() {
 
     recipe(folder, &step(", clusters: true"), "");
     run_both(folder);
-    assert_eq!(published(&folder.join("one")).len(), untold.len());
-    for (name, bytes) in published(&folder.join("one")) {
+    let mut told = published(&folder.join("one"));
+    told.retain(|name, _| !name.starts_with("clusters/"));
+    assert_eq!(told.len(), untold.len());
+    for (name, bytes) in told {
         assert!(
             name == "manifest.json" || untold.get(&name) == Some(&bytes),
             "{name} is the same, told or not"

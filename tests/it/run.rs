@@ -82,15 +82,21 @@ fn manifest(output: &Path) -> Value {
     serde_json::from_slice(&json).expect("JSON")
 }
 
-/// Every published file with its bytes.
+/// Every published file with its bytes: data files by their names, what dedups tell by `clusters/STEP/NAME`. There are none of
+/// either where nothing is left, or nothing is told.
 pub(crate) fn published(output: &Path) -> BTreeMap<String, Vec<u8>> {
     let mut files = BTreeMap::new();
-    for entry in fs::read_dir(output.join("data")).expect("data") {
-        let path = entry.expect("entry").path();
-        files.insert(
-            path.file_name().expect("name").to_string_lossy().into_owned(),
-            fs::read(&path).expect("read"),
-        );
+    let mut folders = vec![(output.join("data"), String::new())];
+    for step in fs::read_dir(output.join("clusters")).into_iter().flatten() {
+        let step = step.expect("entry");
+        folders.push((step.path(), format!("clusters/{}/", step.file_name().to_string_lossy())));
+    }
+    for (folder, prefix) in folders {
+        for entry in fs::read_dir(folder).into_iter().flatten() {
+            let entry = entry.expect("entry");
+            let name = format!("{prefix}{}", entry.file_name().to_string_lossy());
+            files.insert(name, fs::read(entry.path()).expect("read"));
+        }
     }
     files.insert("manifest.json".to_owned(), fs::read(output.join("manifest.json")).expect("manifest"));
     files

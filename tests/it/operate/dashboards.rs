@@ -44,6 +44,8 @@ fn every_panel_has_data_while_a_job_runs() {
     let rules = deploy("prometheus/gristmill.rules.yaml").canonicalize().expect("the alerts");
     let Some(prometheus) = Prometheus::start(&cluster.metrics(), &[&rules]) else { return };
     let job = submit(&cluster, folder, "out");
+    // One call that is refused.
+    assert!(!cluster.ask(&["job", "none-such"]).status.success());
     let mut without = queries(&job);
     assert!(without.len() > 60, "{}", without.len());
     let began = Instant::now();

@@ -16,7 +16,7 @@ pub(crate) struct Prometheus {
 }
 
 impl Prometheus {
-    /// Scrapes `(role, port)`, all of which serve; the role becomes the label `job`. `rules` are files of rules. `None`, and it says so, where there is no
+    /// Scrapes `(role, port)`, all of which serve; the label `job` is `gristmill-ROLE`. `rules` are files of rules. `None`, and it says so, where there is no
     /// Prometheus.
     pub(crate) fn start(targets: &[(&str, u16)], rules: &[&Path]) -> Option<Self> {
         if !have("prometheus", true) {
@@ -32,7 +32,7 @@ impl Prometheus {
         for role in roles {
             let of_role = targets.iter().filter(|(of, _)| *of == role);
             let addresses: Vec<String> = of_role.map(|(_, port)| format!("127.0.0.1:{port}")).collect();
-            writeln!(config, "- job_name: {role}\n  static_configs: [{{targets: {addresses:?}}}]")
+            writeln!(config, "- job_name: gristmill-{role}\n  static_configs: [{{targets: {addresses:?}}}]")
                 .expect("memory");
         }
         std::fs::write(dir.path().join("prometheus.yml"), config).expect("writes");
