@@ -26,15 +26,16 @@ fn tool(name: &str) -> Option<PathBuf> {
 fn variables(role: &str) -> BTreeSet<String> {
     let help = gristmill_tests::gristmill().args([role, "--help"]).output().expect("runs");
     let help = String::from_utf8(help.stdout).expect("UTF-8");
-    let named = help.split("[env:").skip(1).filter_map(|rest| rest.split(['=', ']']).next());
+    let named = help.split(|c: char| !(c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_'));
+    let named = named.filter(|word| word.starts_with("GRISTMILL_"));
     // Those of the log are for all roles, and no flags.
     let of_the_log = ["GRISTMILL_LOG", "GRISTMILL_LOG_FORMAT"];
-    named.map(str::trim).chain(of_the_log).map(str::to_owned).collect()
+    named.chain(of_the_log).map(str::to_owned).collect()
 }
 
 /// What is said to a role that it does not know: a variable that is spelt wrong does nothing, and nobody notices.
 fn unknown<'a>(role: &str, said: impl IntoIterator<Item = &'a str>) -> Vec<&'a str> {
     let known = variables(role);
-    assert!(known.contains("GRISTMILL_WORKSPACE"), "{role} --help names its variables: {known:?}");
+    assert!(known.len() > 5, "{role} --help names its variables: {known:?}");
     said.into_iter().filter(|name| name.starts_with("GRISTMILL_") && !known.contains(*name)).collect()
 }
