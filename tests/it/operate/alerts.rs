@@ -45,12 +45,12 @@ fn until(prometheus: &Prometheus, alert: &str, mut again: impl FnMut()) {
     }
 }
 
-/// Two files: one with documents that kill the program and lines that are cut off, one that will be gone.
+/// Two files: one with documents that kill the program and lines that are cut off, of several tasks; and one that will be gone.
 fn write_job(folder: &Path) {
     let filler = "some words of no meaning ".repeat(20);
     let mut lines = String::new();
     for number in 0..300 {
-        let kills = if number % 10 == 0 { "must abort" } else { "" };
+        let kills = if number % 6 == 0 { "must abort" } else { "" };
         writeln!(
             lines,
             "{}",
@@ -67,6 +67,7 @@ fn write_job(folder: &Path) {
 input: [in.jsonl, gone.jsonl]
 steps:
 - fault_injection: {abort: must abort}
+tasks: {size: 64KiB}
 output: {format: jsonl}
 ";
     std::fs::write(folder.join("recipe.yaml"), recipe).expect("writes");
