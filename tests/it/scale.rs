@@ -129,20 +129,7 @@ async fn work(consumer: impl Consumer, job: Job) {
 fn record(task: u64) -> TaskRecord {
     let mut tally = Tally { seen: 1, ..Tally::default() };
     tally.dropped.insert("page_length_filter: too short".to_owned(), 1);
-    TaskRecord {
-        stage: 0,
-        task,
-        attempt: "simulated".to_owned(),
-        tally,
-        files: std::collections::BTreeMap::new(),
-        read_bytes: 0,
-        problems: Vec::new(),
-        aggregates: Vec::new(),
-        joined: None,
-        selected: None,
-        ngrams: Vec::new(),
-        filtered: None,
-    }
+    TaskRecord { task, attempt: "simulated".to_owned(), tally, ..TaskRecord::default() }
 }
 
 fn peak_memory() -> u64 {

@@ -210,20 +210,8 @@ fn sign(folder: &Path, recipe: &str, skew: Skew, sets: bool) -> PathBuf {
             (FileRole::Sets, entry(sets_path)),
         ]);
         let tally = Tally { seen: each, kept: each, ..Tally::default() };
-        let record = TaskRecord {
-            stage: 0,
-            task,
-            attempt: "made".to_owned(),
-            tally,
-            files,
-            read_bytes: 0,
-            problems: Vec::new(),
-            aggregates: Vec::new(),
-            joined: None,
-            selected: None,
-            ngrams: Vec::new(),
-            filtered: None,
-        };
+        let record =
+            TaskRecord { stage: 0, task, attempt: "made".to_owned(), tally, files, ..TaskRecord::default() };
         runtime.block_on(job.commit(&record)).expect("commits");
     }
     root

@@ -260,10 +260,7 @@ fn on_s3_as_on_files() {
         let ended = gristmill()
             .current_dir(folder)
             .args(args)
-            .env("AWS_ENDPOINT_URL", server.endpoint())
-            .env("AWS_ACCESS_KEY_ID", seaweed::KEY)
-            .env("AWS_SECRET_ACCESS_KEY", seaweed::SECRET)
-            .env("AWS_REGION", "us-east-1")
+            .envs(seaweed::environment(server.endpoint()))
             .output()
             .expect("the program starts");
         stdout(ended)

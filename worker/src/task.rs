@@ -226,20 +226,7 @@ impl Attempt {
     }
 
     fn record(&self) -> TaskRecord {
-        TaskRecord {
-            stage: self.stage,
-            task: self.task,
-            attempt: self.name.clone(),
-            tally: gristmill_pipeline::Tally::default(),
-            files: BTreeMap::new(),
-            read_bytes: 0,
-            problems: Vec::new(),
-            aggregates: Vec::new(),
-            joined: None,
-            selected: None,
-            ngrams: Vec::new(),
-            filtered: None,
-        }
+        TaskRecord { stage: self.stage, task: self.task, attempt: self.name.clone(), ..TaskRecord::default() }
     }
 
     /// Writes the one file that the task leaves.

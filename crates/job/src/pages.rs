@@ -117,15 +117,8 @@ mod tests {
             stage: 0,
             task,
             attempt: attempt.to_owned(),
-            tally: gristmill_pipeline::Tally::default(),
             files: [(FileRole::Keys, vec![file])].into(),
-            read_bytes: 0,
-            problems: Vec::new(),
-            aggregates: Vec::new(),
-            joined: None,
-            selected: None,
-            ngrams: Vec::new(),
-            filtered: None,
+            ..TaskRecord::default()
         }
     }
 

@@ -9,7 +9,7 @@ use std::collections::BTreeMap;
 
 /// The record of a task that is done. Its creation is the commit: whoever creates it first has done the task, and
 /// only the files it lists are part of the job.
-#[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
+#[derive(Clone, Debug, Default, PartialEq, Serialize, Deserialize)]
 pub struct TaskRecord {
     pub stage: usize,
     pub task: u64,

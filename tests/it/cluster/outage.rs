@@ -122,16 +122,10 @@ fn s3_that_answers_badly_changes_no_byte() {
     let Some(server) = runtime.block_on(Seaweed::start()) else { return };
     let proxy = runtime.block_on(Proxy::start(server.port()));
     proxy.storm(1, 5);
-    let environment = [
-        ("AWS_ENDPOINT_URL", proxy.endpoint()),
-        ("AWS_ACCESS_KEY_ID", seaweed::KEY.to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", seaweed::SECRET.to_owned()),
-        ("AWS_REGION", "us-east-1".to_owned()),
-    ];
     let setup = Setup {
         workspace: Some("s3://bucket/ws".to_owned()),
         allow: vec!["s3://bucket/out".to_owned()],
-        environment: environment.to_vec(),
+        environment: seaweed::environment(proxy.endpoint()),
         lease: "10s",
         ..Setup::default()
     };

@@ -134,15 +134,9 @@ fn faults_of_the_object_store_are_told() {
     let runtime = tokio::runtime::Runtime::new().expect("a runtime");
     let Some(server) = runtime.block_on(Seaweed::start()) else { return };
     let proxy = runtime.block_on(Proxy::start(server.port()));
-    let environment = [
-        ("AWS_ENDPOINT_URL", proxy.endpoint()),
-        ("AWS_ACCESS_KEY_ID", seaweed::KEY.to_owned()),
-        ("AWS_SECRET_ACCESS_KEY", seaweed::SECRET.to_owned()),
-        ("AWS_REGION", "us-east-1".to_owned()),
-    ];
     let setup = Setup {
         workspace: Some("s3://bucket/ws".to_owned()),
-        environment: environment.to_vec(),
+        environment: seaweed::environment(proxy.endpoint()),
         workers: 0,
         metrics: true,
         ..Setup::default()

@@ -1,8 +1,7 @@
 //! Every panel of every dashboard has data while a cluster works, and every alert asks for metrics that are there.
 
-use super::metrics::{listed, submit, write_job};
+use super::metrics::{listed, submit, watched};
 use super::prometheus::Prometheus;
-use crate::cluster::{Cluster, Setup};
 use serde_json::Value;
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
@@ -34,13 +33,7 @@ fn queries(job: &str) -> Vec<(String, String)> {
 fn every_panel_has_data_while_a_job_runs() {
     let folder = tempfile::tempdir().expect("folder");
     let folder = folder.path();
-    write_job(folder, true);
-    let setup = Setup {
-        environment: vec![("GRISTMILL_FAULT_INJECTION", "1".to_owned())],
-        metrics: true,
-        ..Setup::default()
-    };
-    let Some(cluster) = Cluster::start(folder, setup) else { return };
+    let Some(cluster) = watched(folder) else { return };
     let rules = deploy("prometheus/gristmill.rules.yaml").canonicalize().expect("the alerts");
     let Some(prometheus) = Prometheus::start(&cluster.metrics(), &[&rules]) else { return };
     let job = submit(&cluster, folder, "out");

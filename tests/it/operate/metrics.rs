@@ -62,6 +62,17 @@ pub(super) fn submit(cluster: &Cluster, folder: &Path, output: &str) -> String {
     cluster.submit(&["--input", &lines, "--input", &records, "--output", &output])
 }
 
+/// A cluster whose metrics can be read, with that job before it.
+pub(super) fn watched(folder: &Path) -> Option<Cluster> {
+    write_job(folder, true);
+    let setup = Setup {
+        environment: vec![("GRISTMILL_FAULT_INJECTION", "1".to_owned())],
+        metrics: true,
+        ..Setup::default()
+    };
+    Cluster::start(folder, setup)
+}
+
 /// The names in the first columns of the tables.
 pub(super) fn listed() -> BTreeSet<String> {
     let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("../deploy/METRICS.md");
@@ -75,13 +86,7 @@ pub(super) fn listed() -> BTreeSet<String> {
 fn prometheus_finds_every_metric_of_a_cluster_at_work() {
     let folder = tempfile::tempdir().expect("folder");
     let folder = folder.path();
-    write_job(folder, true);
-    let setup = Setup {
-        environment: vec![("GRISTMILL_FAULT_INJECTION", "1".to_owned())],
-        metrics: true,
-        ..Setup::default()
-    };
-    let Some(cluster) = Cluster::start(folder, setup) else { return };
+    let Some(cluster) = watched(folder) else { return };
     let targets: Vec<(&str, u16)> = cluster.metrics();
     let Some(prometheus) = Prometheus::start(&targets, &[]) else { return };
     let job = submit(&cluster, folder, "out");
@@ -134,13 +139,7 @@ fn promtool_has_nothing_to_say_against_the_endpoints() {
     }
     let folder = tempfile::tempdir().expect("folder");
     let folder = folder.path();
-    write_job(folder, true);
-    let setup = Setup {
-        environment: vec![("GRISTMILL_FAULT_INJECTION", "1".to_owned())],
-        metrics: true,
-        ..Setup::default()
-    };
-    let Some(cluster) = Cluster::start(folder, setup) else { return };
+    let Some(cluster) = watched(folder) else { return };
     let job = submit(&cluster, folder, "out");
     cluster.wait(&job, PATIENCE);
     for (role, port) in cluster.metrics() {

@@ -14,6 +14,16 @@ use tokio::net::TcpStream;
 pub(crate) const KEY: &str = "test-key";
 pub(crate) const SECRET: &str = "test-secret";
 
+/// What clients find it by, or what stands before it.
+pub(crate) fn environment(endpoint: String) -> Vec<(&'static str, String)> {
+    vec![
+        ("AWS_ENDPOINT_URL", endpoint),
+        ("AWS_ACCESS_KEY_ID", KEY.to_owned()),
+        ("AWS_SECRET_ACCESS_KEY", SECRET.to_owned()),
+        ("AWS_REGION", "us-east-1".to_owned()),
+    ]
+}
+
 pub(crate) struct Seaweed {
     process: Child,
     port: u16,
