@@ -93,10 +93,11 @@ impl Jobs {
             )));
         }
         let recipe = Recipe::from_canonical(&plan.recipe).map_err(|e| TaskError::fatal(e.to_string()))?;
-        let resources = self.resolver.fetch(&plan.resources).await.map_err(|error| match error {
-            ResolveError::Store(error) => error.into(),
-            error => TaskError::fatal(error.to_string()),
-        })?;
+        let resources =
+            self.resolver.fetch(&plan.resources, &self.workspace).await.map_err(|error| match error {
+                ResolveError::Store(error) => error.into(),
+                error => TaskError::fatal(error.to_string()),
+            })?;
         let mut indexes = BTreeMap::new();
         for (step, planned) in &plan.indexes {
             indexes.insert(*step, Arc::new(OpenIndex::open(&self.stores, planned).await?));

@@ -157,6 +157,12 @@ impl Coordinator {
         .await
         .map_err(|e| trouble(e.kind() == PrepareErrorKind::Retry, &e))?;
         inner.engine.metrics().planned(began.elapsed());
+        // Before the plan: whoever reads that finds them.
+        for name in prepared.plan.resources.keys() {
+            if let Ok(resource) = prepared.resources.get(name) {
+                inner.workspace.keep(resource).await.map_err(retry)?;
+            }
+        }
         entry.job.submit(&prepared.plan, &prepared.listing).await.map_err(retry)?;
         // If another coordinator was first, its plan counts.
         let plan = entry.job.plan().await.map_err(retry)?;

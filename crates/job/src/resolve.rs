@@ -3,10 +3,13 @@
 //! A name is a path, an `s3://` or `https://` address with `#sha256=…`, or the bare name of a file in the models
 //! folder. The folder is searched first, whatever the name, so that everything works offline. What comes from an
 //! address is fetched once, checked, and kept in the cache folder under its digest.
+//!
+//! A coordinator keeps what it found in the workspace ([`crate::Workspace::keep`]). So workers need neither models of their own
+//! nor the way to where those are published.
 
 use crate::plan::PlannedResource;
 use gristmill_pipeline::resources::{Blob, Resource, Resources, Wanted};
-use gristmill_storage::{StoreError, Stores, Uri};
+use gristmill_storage::{Kind, StoreError, Stores, Uri};
 use sha2::{Digest, Sha256};
 use std::collections::BTreeMap;
 use std::fs::File;
@@ -46,6 +49,10 @@ pub enum ResolveError {
     BadName { name: String, why: String },
     #[error("cannot read {path}: {source}")]
     Io { path: String, source: std::io::Error },
+    #[error(
+        "cannot keep a copy of {uri} in {cache}: {source}; name a folder that can be written with GRISTMILL_CACHE"
+    )]
+    Cache { uri: String, cache: String, source: std::io::Error },
     #[error(transparent)]
     Store(#[from] StoreError),
 }
@@ -78,19 +85,46 @@ impl Resolver {
         Ok((planned, Resources::new(found)))
     }
 
-    /// Finds exactly what a plan names: the same bytes, or an error.
+    /// Finds exactly what a plan names: the same bytes, or an error. What this machine does not have comes from the workspace.
     pub async fn fetch(
         &self,
         planned: &BTreeMap<String, PlannedResource>,
+        workspace: &Uri,
     ) -> Result<Resources, ResolveError> {
         let mut found = BTreeMap::new();
         for (name, plan) in planned {
-            let wanted = Wanted { name: name.clone(), candidates: vec![plan.candidate.clone()] };
-            let (_, resource) = self.find(&wanted).await?;
+            let kept = self.kept(plan, workspace).await?;
+            let resource = match kept {
+                Some(resource) => resource,
+                None => {
+                    let wanted = Wanted { name: name.clone(), candidates: vec![plan.candidate.clone()] };
+                    self.find(&wanted).await?.1
+                }
+            };
             check_digest(&resource.found, &plan.sha256, &resource.sha256)?;
             found.insert(name.clone(), resource);
         }
         Ok(Resources::new(found))
+    }
+
+    /// From this machine's files, if they are the right ones, else from the workspace, if a coordinator has kept it there.
+    async fn kept(&self, plan: &PlannedResource, workspace: &Uri) -> Result<Option<Resource>, ResolveError> {
+        let (uri, _) = parse(&plan.candidate)?;
+        if let Some(resource) = self.local(&uri).await?
+            && resource.sha256 == plan.sha256
+        {
+            return Ok(Some(resource));
+        }
+        let bad = |e: gristmill_storage::UriError| ResolveError::BadName {
+            name: workspace.to_string(),
+            why: e.to_string(),
+        };
+        let uri = workspace.join(&crate::workspace::resource_path(&plan.sha256)).map_err(bad)?;
+        match self.download(&uri, &plan.sha256).await {
+            Ok(resource) => Ok(Some(resource)),
+            Err(ResolveError::Store(error)) if error.kind() == Kind::NotFound => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     async fn find(&self, want: &Wanted) -> Result<(String, Resource), ResolveError> {
@@ -107,19 +141,24 @@ impl Resolver {
     }
 
     async fn try_candidate(&self, candidate: &str) -> Result<Option<Resource>, ResolveError> {
-        let bad = |why: String| ResolveError::BadName { name: candidate.to_owned(), why };
-        let (location, digest) = match candidate.split_once("#sha256=") {
-            Some((location, digest)) => (location, Some(digest.to_ascii_lowercase())),
-            None => (candidate, None),
-        };
-        if let Some(digest) = &digest
-            && (digest.len() != 64 || !digest.bytes().all(|b| b.is_ascii_hexdigit()))
-        {
-            return Err(bad("a sha256 has 64 hexadecimal digits".to_owned()));
+        let (uri, digest) = parse(candidate)?;
+        if let Some(resource) = self.local(&uri).await? {
+            if let Some(digest) = &digest {
+                check_digest(&resource.found, digest, &resource.sha256)?;
+            }
+            return Ok(Some(resource));
         }
-        let uri: Uri = location.parse().map_err(|e: gristmill_storage::UriError| bad(e.to_string()))?;
+        if matches!(uri, Uri::File(_)) {
+            return Ok(None);
+        }
+        let Some(digest) = digest else { return Err(ResolveError::NoDigest { name: candidate.to_owned() }) };
+        self.download(&uri, &digest).await.map(Some)
+    }
+
+    /// What lies in the models folder, or where a path leads.
+    async fn local(&self, uri: &Uri) -> Result<Option<Resource>, ResolveError> {
         let mut local = vec![self.models.join(uri.file_name())];
-        if let Uri::File(path) = &uri {
+        if let Uri::File(path) = uri {
             // A bare name means a model of that name, and never whatever lies where the program was started.
             if path.components().count() > 1 {
                 let below = path.components().all(|c| matches!(c, Component::Normal(_) | Component::CurDir));
@@ -129,48 +168,63 @@ impl Resolver {
                 local.push(path.clone());
             }
         }
-        for path in local {
-            if path.is_file() {
-                let resource = load(&path).await?;
-                if let Some(digest) = &digest {
-                    check_digest(&resource.found, digest, &resource.sha256)?;
-                }
-                return Ok(Some(resource));
-            }
+        match local.iter().find(|path| path.is_file()) {
+            Some(path) => load(path).await.map(Some),
+            None => Ok(None),
         }
-        if matches!(uri, Uri::File(_)) {
-            return Ok(None);
-        }
-        let Some(digest) = digest else { return Err(ResolveError::NoDigest { name: candidate.to_owned() }) };
-        let cached = self.cache.join(&digest);
+    }
+
+    /// What lies at an address, from the cache if it was fetched before.
+    async fn download(&self, uri: &Uri, digest: &str) -> Result<Resource, ResolveError> {
+        let cached = self.cache.join(digest);
         if !cached.is_file() {
-            self.download(&uri, &cached).await?;
+            self.copy(uri, &cached).await?;
         }
         let mut resource = load(&cached).await?;
-        resource.found = location.to_owned();
+        resource.found = uri.to_string();
         if resource.sha256 != digest {
             // A later run fetches it again rather than failing on the same bad bytes.
             let _ = std::fs::remove_file(&cached);
-            check_digest(location, &digest, &resource.sha256)?;
+            check_digest(&resource.found, digest, &resource.sha256)?;
         }
-        Ok(Some(resource))
+        Ok(resource)
     }
 
-    async fn download(&self, uri: &Uri, to: &Path) -> Result<(), ResolveError> {
+    async fn copy(&self, uri: &Uri, to: &Path) -> Result<(), ResolveError> {
         use futures::StreamExt;
-        let io = |source| ResolveError::Io { path: to.display().to_string(), source };
-        tracing::info!(from = %uri, "fetching");
-        std::fs::create_dir_all(&self.cache).map_err(io)?;
-        let mut file = tempfile::NamedTempFile::new_in(&self.cache).map_err(io)?;
         let (store, key) = self.stores.open(uri)?;
         let size = store.stat(&key).await?.size;
+        tracing::info!(from = %uri, "fetching");
+        let cache = |source| ResolveError::Cache {
+            uri: uri.to_string(),
+            cache: self.cache.display().to_string(),
+            source,
+        };
+        std::fs::create_dir_all(&self.cache).map_err(cache)?;
+        let mut file = tempfile::NamedTempFile::new_in(&self.cache).map_err(cache)?;
         let mut pieces = store.read(&key, 0..size).await?;
         while let Some(piece) = pieces.next().await {
-            file.write_all(&piece?).map_err(io)?;
+            file.write_all(&piece?).map_err(cache)?;
         }
-        file.persist(to).map_err(|e| io(e.error))?;
+        file.persist(to).map_err(|e| cache(e.error))?;
         Ok(())
     }
+}
+
+/// The address and the digest that a name says.
+fn parse(candidate: &str) -> Result<(Uri, Option<String>), ResolveError> {
+    let bad = |why: String| ResolveError::BadName { name: candidate.to_owned(), why };
+    let (location, digest) = match candidate.split_once("#sha256=") {
+        Some((location, digest)) => (location, Some(digest.to_ascii_lowercase())),
+        None => (candidate, None),
+    };
+    if let Some(digest) = &digest
+        && (digest.len() != 64 || !digest.bytes().all(|b| b.is_ascii_hexdigit()))
+    {
+        return Err(bad("a sha256 has 64 hexadecimal digits".to_owned()));
+    }
+    let uri = location.parse().map_err(|e: gristmill_storage::UriError| bad(e.to_string()))?;
+    Ok((uri, digest))
 }
 
 fn check_digest(found: &str, expected: &str, actual: &str) -> Result<(), ResolveError> {
@@ -261,6 +315,38 @@ mod tests {
         assert!(find(folder.path(), &["list.txt#sha256=12"]).await.contains("64 hexadecimal digits"));
         assert!(find(folder.path(), &["none.bin"]).await.contains("looked for none.bin in"));
         assert!(find(folder.path(), &["https://models.example/none.bin"]).await.contains("#sha256="));
+    }
+
+    /// A worker without models, and one with another model of that name.
+    #[tokio::test]
+    async fn what_a_coordinator_found_comes_from_the_workspace() {
+        let folder = tempfile::tempdir().expect("folder");
+        let at = |name: &str| {
+            let path = folder.path().join(name);
+            std::fs::create_dir_all(&path).expect("folder");
+            path
+        };
+        std::fs::write(at("coordinator").join("list.txt"), "abc").expect("write");
+        std::fs::write(at("other").join("list.txt"), "another").expect("write");
+        let (planned, resources) =
+            resolver(&at("coordinator")).resolve(&[Wanted::named("list.txt")]).await.expect("found");
+        let uri: Uri = folder.path().join("ws").to_str().expect("UTF-8").parse().expect("a URI");
+        let workspace = crate::Workspace::open(&Stores::new(Settings::default()), &uri).expect("opens");
+        let fetch = async |worker: &str| {
+            let fetched = resolver(&at(worker)).fetch(&planned, &uri).await;
+            fetched.map(|found| (*found.get("list.txt").expect("found").bytes).as_ref().to_vec())
+        };
+        let error = fetch("bare").await.expect_err("nobody has kept it").to_string();
+        assert!(error.contains("looked for list.txt in"), "{error}");
+        let error = fetch("other").await.expect_err("another file").to_string();
+        assert!(error.contains("replace the file"), "{error}");
+
+        for _ in 0..2 {
+            workspace.keep(resources.get("list.txt").expect("found")).await.expect("keeps");
+        }
+        for worker in ["coordinator", "bare", "other"] {
+            assert_eq!(fetch(worker).await.expect(worker), b"abc");
+        }
     }
 
     #[tokio::test]

@@ -4,6 +4,7 @@
 //! WORKSPACE/requests/JOB.json        what was asked for; created first
 //!          /keys/SHA256.json         a client's key → the job it was used for
 //!          /jobs/JOB/…               the job (layout.rs)
+//!          /resources/SHA256         models and lists of jobs, which a coordinator found, for the workers
 //! ```
 //!
 //! Requests lie apart from jobs, so that a coordinator lists its jobs without meeting millions of task records.
@@ -11,7 +12,9 @@
 use crate::layout::Folder;
 use crate::request::JobRequest;
 use crate::{Job, JobError};
-use gristmill_storage::{Created, Stores, Uri};
+use bytes::Bytes;
+use gristmill_pipeline::resources::Resource;
+use gristmill_storage::{Created, Kind, Stores, Uri};
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 use std::time::Duration;
@@ -60,9 +63,25 @@ impl Workspace {
         Ok(paths.iter().filter_map(id).collect())
     }
 
+    /// Keeps a model or list under its digest, for workers that do not have it.
+    pub async fn keep(&self, resource: &Resource) -> Result<(), JobError> {
+        let (store, key) = (self.folder.store(), self.folder.key(&resource_path(&resource.sha256)));
+        match store.stat(&key).await {
+            Ok(_) => return Ok(()),
+            Err(error) if error.kind() == Kind::NotFound => {}
+            Err(error) => return Err(error.into()),
+        }
+        let mut upload = store.upload(&key).await?;
+        for piece in (*resource.bytes).as_ref().chunks(8 << 20) {
+            upload.write(Bytes::copy_from_slice(piece)).await?;
+        }
+        upload.finish().await?;
+        Ok(())
+    }
+
     /// Removes what killed writers left half written and is older than `age`. Answers how many.
     pub async fn sweep(&self, age: Duration) -> Result<u64, JobError> {
-        self.folder.sweep("jobs/", age).await
+        Ok(self.folder.sweep("jobs/", age).await? + self.folder.sweep("resources/", age).await?)
     }
 
     /// Binds a client's key to a job, or says to which it is bound.
@@ -74,6 +93,10 @@ impl Workspace {
         }
         Ok(self.folder.read::<Key>(&path).await?.unwrap_or(mine).job)
     }
+}
+
+pub(crate) fn resource_path(sha256: &str) -> String {
+    format!("resources/{sha256}")
 }
 
 fn request_path(id: &str) -> String {
