@@ -6,7 +6,8 @@ use gristmill_storage::{Kind, Stores, Uri};
 use sha2::{Digest, Sha256};
 use tokio::runtime::Handle;
 
-/// The manifest below `output`; None where there is none. See [`all_files`].
+/// The manifest below `output`; None where there is none. Of a large dataset it names lists of files: see [`data_files`] and
+/// [`cluster_files`].
 pub(crate) fn manifest(stores: &Stores, handle: &Handle, output: &Uri) -> anyhow::Result<Option<Manifest>> {
     let (store, key) = stores.open(&output.join("manifest.json")?)?;
     let json = match handle.block_on(store.get(&key, None)) {
@@ -17,24 +18,41 @@ pub(crate) fn manifest(stores: &Stores, handle: &Handle, output: &Uri) -> anyhow
     serde_json::from_slice(&json).with_context(|| format!("{} is no manifest", store.uri(&key))).map(Some)
 }
 
-/// Puts all data files into the manifest's `files`, and those of what dedups joined into `clusters`: where they are many, it names
-/// lists of them.
-pub(crate) fn all_files(
+/// All data files.
+pub(crate) fn data_files(
     stores: &Stores,
     handle: &Handle,
     output: &Uri,
-    manifest: &mut Manifest,
-) -> anyhow::Result<()> {
-    for list in std::mem::take(&mut manifest.file_lists) {
-        manifest.files.extend(read_list(stores, handle, output, &list)?);
-    }
-    for list in std::mem::take(&mut manifest.cluster_lists) {
-        manifest.clusters.extend(read_list(stores, handle, output, &list)?);
-    }
-    Ok(())
+    manifest: &Manifest,
+) -> anyhow::Result<Vec<FileEntry>> {
+    all(stores, handle, output, &manifest.files, &manifest.file_lists)
 }
 
-/// The files that a list of a large dataset names.
+/// All files of what dedups joined.
+pub(crate) fn cluster_files(
+    stores: &Stores,
+    handle: &Handle,
+    output: &Uri,
+    manifest: &Manifest,
+) -> anyhow::Result<Vec<FileEntry>> {
+    all(stores, handle, output, &manifest.clusters, &manifest.cluster_lists)
+}
+
+fn all(
+    stores: &Stores,
+    handle: &Handle,
+    output: &Uri,
+    named: &[FileEntry],
+    lists: &[FileEntry],
+) -> anyhow::Result<Vec<FileEntry>> {
+    let mut files = named.to_vec();
+    for list in lists {
+        files.extend(read_list(stores, handle, output, list)?);
+    }
+    Ok(files)
+}
+
+/// The files that a list names.
 fn read_list(
     stores: &Stores,
     handle: &Handle,

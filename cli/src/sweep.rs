@@ -1,5 +1,8 @@
-//! What other thresholds would keep of a dataset, exactly and in little memory: documents are sorted by score, and what each threshold
+//! What other thresholds would keep of a dataset, in little memory: documents are sorted by score, and what each threshold
 //! keeps is sorted by language and domain, both on disk where memory does not do.
+//!
+//! Numbers are exact. Which documents of one score are within a share follows from their ids, as in a job; those without an id are known to
+//! a job by their origin, and here by file and row, so that others of them are.
 
 use anyhow::Context as _;
 use gristmill_classify::quantile::{Rank, Share};
@@ -21,6 +24,8 @@ use xxhash_rust::xxh3::xxh3_128;
 const SORT_MEMORY: usize = 64 << 20;
 /// A document notes in so many bits which thresholds keep it.
 pub(crate) const CUTS_MAX: usize = 64;
+/// A sorted name notes in a byte which of the fields it is of.
+pub(crate) const BY_MAX: usize = 256;
 
 /// A threshold to look at.
 #[derive(Clone, Copy, Debug, PartialEq)]
@@ -50,9 +55,15 @@ impl std::fmt::Display for At {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Share(share) => share.fmt(f),
-            Self::Score(score) => score.fmt(f),
+            Self::Score(score) => f.write_str(&short(*score)),
         }
     }
+}
+
+/// A score in digits that fit a table: `1e308`, and not 309 of them.
+pub(crate) fn short(score: f64) -> String {
+    let digits = format!("{score:?}");
+    digits.strip_suffix(".0").map_or_else(|| digits.clone(), str::to_owned)
 }
 
 /// What is looked at, and how.
@@ -83,7 +94,8 @@ pub(crate) struct Amount {
 impl AddAssign for Amount {
     fn add_assign(&mut self, other: Self) {
         self.documents += other.documents;
-        self.tokens += other.tokens;
+        // A field may say anything.
+        self.tokens = self.tokens.saturating_add(other.tokens);
         self.bytes += other.bytes;
     }
 }
@@ -447,6 +459,22 @@ mod tests {
         assert_eq!(at(" -2.5 "), Ok(At::Score(-2.5)));
         for wrong in ["", "ten", "NaN", "101%", "%"] {
             assert!(at(wrong).is_err(), "{wrong:?}");
+        }
+    }
+
+    #[test]
+    fn scores_are_told_shortly() {
+        for (score, expected) in [
+            (0.5, "0.5"),
+            (7.0, "7"),
+            (-12.25, "-12.25"),
+            (0.0, "0"),
+            (1e308, "1e308"),
+            (-1e-300, "-1e-300"),
+            (f64::INFINITY, "inf"),
+        ] {
+            assert_eq!(short(score), expected);
+            assert_eq!(At::Score(score).to_string(), expected);
         }
     }
 

@@ -151,6 +151,56 @@ fn a_trained_model_filters_in_a_recipe() {
 }
 
 #[test]
+fn no_text_is_both_learned_from_and_held_out() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    let spread = |texts: &[String]| texts.iter().map(|text| text.replace(' ', " \t ")).collect::<Vec<_>>();
+    let (good, ordinary) = (texts(true, 100), texts(false, 100));
+    // Texts whose words are the same are one, and those of both labels are of none.
+    fs::write(folder.join("good.jsonl"), plain(&[&good[..], &spread(&good)].concat())).expect("write");
+    fs::write(folder.join("ordinary.jsonl"), plain(&[&ordinary[..], &spread(&good[..10])].concat()))
+        .expect("write");
+    let (_, card) = trained(folder, "good.jsonl", "ordinary.jsonl", &["--held-out", "0.5"]);
+    for (source, seen, drawn) in [(0, 200, 90), (1, 110, 100)] {
+        let source = &card["sources"][source];
+        assert_eq!((&source["seen"], &source["drawn"]), (&json!(seen), &json!(drawn)), "{source}");
+        assert_eq!(source["unusable"], json!({"a text of both labels": 10}));
+    }
+    for part in ["training", "held_out"] {
+        assert_eq!(card[part]["examples"], json!({"cc": 50, "hq": 45}), "{part}");
+    }
+}
+
+#[test]
+fn a_model_that_cannot_be_put_in_its_place_is_not_lost() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    fs::write(folder.join("good.jsonl"), plain(&texts(true, 50))).expect("write");
+    fs::write(folder.join("ordinary.jsonl"), plain(&texts(false, 50))).expect("write");
+    for name in ["scratch", "q.bin.card.json"] {
+        fs::create_dir(folder.join(name)).expect("folder");
+    }
+    let args = ["--positive", "good.jsonl", "--negative", "ordinary.jsonl", "--output", "q.bin.bin"];
+    let args = [&args[..], &["--scratch", "scratch", "--quiet"]].concat();
+    let failed = train(folder, &args);
+    let told = String::from_utf8_lossy(&failed.stderr).into_owned();
+    assert_eq!(failed.status.code(), Some(1), "{told}");
+    let (_, place) = told.split_once("the trained model lies in ").expect("a place");
+    let place = place.split(": ").next().expect("a path");
+    let kept = fs::read(folder.join(place.trim())).expect("the model");
+    // With the way free it is the same, and nothing stays in the scratch folder.
+    fs::remove_dir(folder.join("q.bin.card.json")).expect("a folder");
+    fs::remove_dir_all(folder.join("scratch")).expect("a folder");
+    fs::create_dir(folder.join("scratch")).expect("a folder");
+    let done = train(folder, &args);
+    assert!(done.status.success(), "{}", String::from_utf8_lossy(&done.stderr));
+    assert!(kept == fs::read(folder.join("q.bin.bin")).expect("a model"));
+    assert_eq!(fs::read_dir(folder.join("scratch")).expect("a folder").count(), 0);
+    let told = String::from_utf8_lossy(&done.stdout).into_owned();
+    assert!(told.contains(" q.bin.card.md\n") && folder.join("q.bin.card.md").is_file(), "{told}");
+}
+
+#[test]
 fn what_cannot_be_learned_from_is_said() {
     let folder = tempfile::tempdir().expect("folder");
     let folder = folder.path();
@@ -186,12 +236,20 @@ fn what_cannot_be_learned_from_is_said() {
         2,
         "records: 50, of which 50 have no text in field body. A record has these fields: id, text",
     );
+    with(
+        "good.jsonl",
+        &[],
+        2,
+        &format!("{two} 0 in good.jsonl; records: 50, of which 50 have a text of both labels"),
+    );
     with("cut.jsonl.gz", &[], 2, "cut.jsonl.gz at 0");
     with("none.jsonl", &[], 2, "none.jsonl");
     with("none/*.jsonl", &[], 2, "none/*.jsonl: nothing there matches");
     with("made", &[], 2, "made/manifest.json is no manifest");
     with("good.jsonl", &["--negative-label", "hq"], 2, "both labels are \"hq\"; give two names");
     with("good.jsonl", &["--negative-label", "a b"], 2, "\"a b\" cannot be a label");
+    with("good.jsonl", &["--negative-label", "__label__cc"], 2, "give a name without __label__");
+    with("good.jsonl", &["--minn", "5", "--maxn", "2"], 2, "minn is 5 and maxn 2: give a maxn");
     with("good.jsonl", &["--held-out", "1"], 2, "--held-out is a share between 0 and 1, not 1");
     with("good.jsonl", &["--epoch", "0"], 2, "epoch is 0: give a number from 1 to 1000");
     let args = ["--positive", "good.jsonl", "--negative", "same.jsonl", "--quiet", "--output"];

@@ -294,3 +294,35 @@ fn buckets_are_of_equal_size_and_the_best_counts() {
         assert_eq!(counted.unwrap_or(0), counts.get(gone).copied().unwrap_or(0));
     }
 }
+
+#[test]
+fn weights_too_large_to_sum_up_are_weighed_and_missing_ones_are_told() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    let kept = |record: &dyn Fn(u64) -> Value, params: &str| {
+        corpus(folder, &[2, 1], |file, number| record(2 * file + number));
+        recipe(folder, &format!("- keep_top: {{key: q, {params}}}\n"), "");
+        let manifest = must_run(folder, &["--overwrite"]);
+        (rows(&folder.join("out")).len(), manifest["documents"]["broken"].clone())
+    };
+    for weight in [json!(10_000_000_000_000_000_000_u64), json!(1e300)] {
+        for (share, apart, expected) in
+            [("50%", 1, 1), ("50%", 0, 1), ("99.9%", 1, 2), ("100%", 1, 3), ("100%", 0, 3)]
+        {
+            let record = |number: u64| json!({"id": number.to_string(), "text": "x", "q": 5 - number * apart, "n": weight});
+            let (kept, broken) = kept(&record, &format!("share: {share}, of: {{field: n}}"));
+            // What is beyond 2^64 counts as 2^64: then the first is all.
+            let expected = if share == "99.9%" && weight.is_f64() { 1 } else { expected };
+            assert_eq!((kept, broken), (expected, json!({})), "{share} of {weight}, scores apart by {apart}");
+        }
+    }
+    let record = |number: u64| json!({"id": number.to_string(), "text": "x", "q": number, "tokens": 5});
+    for (missing, expected) in [
+        ("broken", (0, json!({"no number in field tokenz": 3}))),
+        ("drop", (0, json!({}))),
+        ("keep", (3, json!({}))),
+    ] {
+        let params = format!("share: 50%, of: {{field: tokenz}}, missing: {missing}");
+        assert_eq!(kept(&record, &params), expected, "{missing}");
+    }
+}

@@ -5,6 +5,7 @@ use crate::steps::{corpus, recipe, rows};
 use gristmill_tests::gristmill;
 use serde_json::{Value, json};
 use std::collections::BTreeMap;
+use std::fs;
 use std::path::Path;
 use std::process::Output;
 
@@ -158,7 +159,49 @@ fn what_cannot_be_swept_is_refused() {
     refused(&["--key", "m.q", "--at", "ten"], "neither a share, such as 10%, nor a score");
     refused(&["--key", "m.q", "--at", "110%"], "no share");
     refused(&["--key", "m.q"], "--at");
+    let fields = vec!["a"; 257].join(",");
+    refused(&["--key", "m.q", "--at", "5%", "--by", &fields], "--by has 257 fields, and at most 256");
     let empty = swept(folder, &["--key", "m.q", "--at", "0%,100"]);
     assert_eq!(empty["cuts"][0]["keeps"]["documents"], 0);
     assert_eq!(empty["cuts"][1]["keeps"]["documents"], 0);
+}
+
+#[test]
+fn whatever_documents_say_is_told_shortly_and_without_control_characters() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    corpus(folder, &[3], |_, number| {
+        json!({
+            "id": format!("{number}\u{1b}[2J\nid"),
+            "text": format!("{number} \u{1b}]0;title\u{7} \u{9b}31m red"),
+            "host": "a\u{1b}[31m\nb",
+            "q": 1e308 / (number + 1) as f64,
+            "n": if number == 0 { json!(10_000_000_000_000_000_000_u64) } else { json!(1e300) },
+        })
+    });
+    recipe(folder, "- newline_removal_modifier\n", "");
+    must_run(folder, &[]);
+    // Files of other kinds do not concern a sweep.
+    let manifest = folder.join("out/manifest.json");
+    let mut json: Value = serde_json::from_slice(&fs::read(&manifest).expect("one")).expect("JSON");
+    json["cluster_lists"] = json!([{"path": "clusters/none", "rows": 0, "bytes": 0, "sha256": ""}]);
+    fs::write(&manifest, json.to_string()).expect("write");
+
+    let args = ["--key", "q", "--at", "30%,6e307,1e307", "--tokens", "n", "--by", "host"];
+    let told = swept(folder, &args);
+    assert_eq!(told["scored"]["tokens"], u64::MAX);
+    let tokens = |cut: usize| told["cuts"][cut]["keeps"]["tokens"].as_u64();
+    assert_eq!(
+        [tokens(0), tokens(1), tokens(2)],
+        [Some(10_000_000_000_000_000_000), Some(10_000_000_000_000_000_000), Some(u64::MAX)]
+    );
+    assert_eq!(told["by"][0]["top"][0]["keeps"][2]["tokens"], u64::MAX);
+
+    let table = sweep(folder, &args);
+    let table = String::from_utf8(table.stdout).expect("text");
+    assert!(table.chars().all(|c| c == '\n' || !c.is_control()), "{table:?}");
+    assert!(table.contains("a [31m b") && table.contains("]0;title") && table.contains("1e308"), "{table}");
+    assert!(table.lines().all(|line| line.chars().count() < 200), "{table}");
+    let line = table.lines().find(|line| line.starts_with("6e307")).expect("a line");
+    assert_eq!(line.split_whitespace().nth(1), Some("6e307"), "{line}");
 }

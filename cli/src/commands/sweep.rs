@@ -1,9 +1,12 @@
 //! `gristmill sweep OUTPUT --key score --at 5%,10%,0.5`: what other thresholds would keep of a dataset, without running again.
 
 use crate::dataset;
+use crate::display::words::clean;
 use crate::failure::{Failure, Outcome};
 use crate::request::{parse_uri, runtime, stores};
-use crate::sweep::{Amount, At, Breakdown, CUTS_MAX, Named, Report, Sample, Settings, Shown, Sweep};
+use crate::sweep::{
+    Amount, At, BY_MAX, Breakdown, CUTS_MAX, Named, Report, Sample, Settings, Shown, Sweep, short,
+};
 use anyhow::{Context as _, anyhow};
 use gristmill_job::FileEntry;
 use gristmill_pipeline::{Document, Field};
@@ -17,6 +20,10 @@ use std::sync::Arc;
 use tokio::runtime::Handle;
 
 #[derive(clap::Args)]
+#[command(
+    after_help = "A share is as large as keep_top makes it of the dataset. Where it ends within documents of one score, a hash of their ids \
+    says which are in it, as in keep_top; of records without an id those may be others."
+)]
 pub(crate) struct Args {
     /// The output of a run: a folder or an s3:// prefix
     output: String,
@@ -63,6 +70,12 @@ pub(crate) fn run(args: Args) -> Outcome {
         return Err(Failure::Request(anyhow!(
             "{} thresholds, and at most {CUTS_MAX} are looked at",
             args.at.len()
+        )));
+    }
+    if args.by.len() > BY_MAX {
+        let given = args.by.len();
+        return Err(Failure::Request(anyhow!(
+            "--by has {given} fields, and at most {BY_MAX} are counted by"
         )));
     }
     let output = parse_uri(&args.output)?;
@@ -129,11 +142,11 @@ struct Files<'a> {
 impl<'a> Files<'a> {
     fn open(stores: &'a Stores, handle: &'a Handle, output: Uri) -> anyhow::Result<Self> {
         let manifest = dataset::manifest(stores, handle, &output)?;
-        let mut manifest = manifest.ok_or_else(|| {
+        let manifest = manifest.ok_or_else(|| {
             anyhow!("{output} has no manifest.json: it is no dataset of ours, or not ready")
         })?;
-        dataset::all_files(stores, handle, &output, &mut manifest)?;
-        Ok(Self { stores, handle, output, entries: manifest.files })
+        let entries = dataset::data_files(stores, handle, &output, &manifest)?;
+        Ok(Self { stores, handle, output, entries })
     }
 
     fn rows(&self, number: usize) -> anyhow::Result<Rows> {
@@ -237,7 +250,7 @@ fn table(report: &Report) -> String {
         let [documents, of_documents] = count(|amount| amount.documents);
         let [tokens, of_tokens] = count(|amount| amount.tokens);
         let [bytes, of_bytes] = count(|amount| amount.bytes);
-        let threshold = cut.threshold.map_or_else(|| "-".to_owned(), |score| score.to_string());
+        let threshold = cut.threshold.map_or_else(|| "-".to_owned(), short);
         rows.push([cut.at.clone(), threshold, documents, of_documents, tokens, of_tokens, bytes, of_bytes]);
     }
     columns(&mut out, &rows);
@@ -253,12 +266,9 @@ fn table(report: &Report) -> String {
             for sample in samples {
                 let shown = sample.shown.as_ref();
                 let name = shown.map_or("", |shown| shown.url.as_deref().unwrap_or(&shown.id));
-                let _ = writeln!(
-                    out,
-                    "  {side:<4}  {}  {name}\n        {}",
-                    sample.score,
-                    shown.map_or("", |shown| &shown.text)
-                );
+                let text = shown.map_or("", |shown| &shown.text);
+                let score = short(sample.score);
+                let _ = writeln!(out, "  {side:<4}  {score}  {}\n        {}", clean(name), clean(text));
             }
         }
     }
@@ -278,7 +288,7 @@ fn by_rows(report: &Report, by: &Breakdown) -> Vec<Vec<String>> {
         row
     };
     let mut rows = vec![head];
-    let name = |named: &Named| if named.name.is_empty() { "(none)".to_owned() } else { named.name.clone() };
+    let name = |named: &Named| if named.name.is_empty() { "(none)".to_owned() } else { clean(&named.name) };
     rows.extend(by.top.iter().map(|named| row(name(named), named)));
     let others = by.names - by.top.len() as u64;
     if others > 0 {

@@ -58,7 +58,7 @@ pub(crate) struct Args {
     /// The same of negatives
     #[arg(long, value_name = "FIELD,…", value_delimiter = ',', default_value = "text")]
     negative_field: Vec<String>,
-    /// What positives are called, without __label__
+    /// What positives are called, without __label__, which is put before it
     #[arg(long, value_name = "NAME", default_value = "hq")]
     positive_label: String,
     /// What negatives are called
@@ -135,7 +135,15 @@ pub(crate) fn run(args: &Args) -> Outcome {
         .map_err(Failure::Request)?;
     let work = Work { args, stores: &stores, handle, scratch: scratch.path(), stop: &stop };
     let card = work.train()?;
-    work.publish(&card, &output).map_err(Failure::Job)?;
+    if let Err(error) = work.publish(&card, &output) {
+        if stop.load(Ordering::Relaxed) {
+            return Err(Failure::Job(error));
+        }
+        // It may have taken days.
+        let model = scratch.keep().join(MODEL);
+        let kept = format!("cannot write {output}; the trained model lies in {}", model.display());
+        return Err(Failure::Job(error.context(kept)));
+    }
     report(&card, args).map_err(Failure::job)
 }
 
@@ -216,10 +224,17 @@ impl Work<'_> {
         classes.iter().try_for_each(|class| train::check_label(class.label)).map_err(Failure::request)?;
         let listings =
             classes.iter().map(|class| inputs::list(self, class.inputs)).collect::<Result<Vec<_>, _>>()?;
-        let drawn = (0..)
+        let mut drawn = (0..)
             .zip(classes.iter().zip(&listings))
             .map(|(number, (class, listing))| examples::draw(self, number, class, listing))
             .collect::<Result<Vec<_>, _>>()?;
+        if let [positives, negatives] = &mut drawn[..] {
+            positives.part(negatives);
+        }
+        drawn.iter().try_for_each(Drawn::check)?;
+        if !self.args.quiet {
+            drawn.iter().for_each(Drawn::tell);
+        }
         let [training, held_out] = self.write(&drawn).map_err(Failure::Job)?;
 
         let model = self.scratch.join(MODEL);
@@ -253,7 +268,7 @@ impl Work<'_> {
         let mut left: Vec<u64> =
             drawn.iter().map(|drawn| share(drawn.source.drawn, self.args.held_out)).collect();
         let mut buffer = String::new();
-        for place in sample::mix(drawn.iter().map(|drawn| drawn.sample.clone())) {
+        for place in sample::mix(drawn.iter().map(|drawn| drawn.sample.clone()), self.args.seed.into()) {
             let Some((drawn, left)) = drawn.get(place.class).zip(left.get_mut(place.class)) else { continue };
             drawn.read(place, &mut buffer).context("cannot read the scratch folder")?;
             let out = if *left > 0 { &mut held_out } else { &mut training };
@@ -313,7 +328,8 @@ fn report(card: &ModelCard, args: &Args) -> std::io::Result<()> {
     writeln!(out, "held out   {positives} positives, {negatives} negatives")?;
     writeln!(out, "AUC        {auc:.4}")?;
     writeln!(out, "at {threshold:<7} precision {precision:.4}, recall {recall:.4}, accuracy {accuracy:.4}")?;
-    writeln!(out, "more       {}.card.md", args.output.trim_end_matches(".bin"))
+    let stem = args.output.strip_suffix(".bin").unwrap_or(&args.output);
+    writeln!(out, "more       {stem}.card.md")
 }
 
 #[cfg(test)]

@@ -21,14 +21,16 @@ pub(crate) fn run(args: Args) -> Outcome {
     let output = parse_uri(&args.output)?;
     let stores = stores();
     let runtime = runtime()?;
-    let mut manifest =
+    let manifest =
         dataset::manifest(&stores, runtime.handle(), &output).map_err(Failure::Request)?.ok_or_else(
             || Failure::Request(anyhow!("{output} has no manifest.json; name the output of a run")),
         )?;
-    dataset::all_files(&stores, runtime.handle(), &output, &mut manifest).map_err(Failure::Job)?;
-    let mut wrong = accounting(&manifest);
+    let files = dataset::data_files(&stores, runtime.handle(), &output, &manifest).map_err(Failure::Job)?;
+    let clusters =
+        dataset::cluster_files(&stores, runtime.handle(), &output, &manifest).map_err(Failure::Job)?;
+    let mut wrong = accounting(&manifest, &files);
     let mut expected = BTreeSet::new();
-    for file in manifest.files.iter().chain(&manifest.clusters) {
+    for file in files.iter().chain(&clusters) {
         expected.insert(file.path.clone());
         match check_file(&stores, runtime.handle(), &output, file) {
             Ok(None) => {}
@@ -43,7 +45,7 @@ pub(crate) fn run(args: Args) -> Outcome {
     if wrong.is_empty() {
         eprintln!(
             "{} files and {} documents are as the manifest says",
-            manifest.files.len() + manifest.clusters.len(),
+            files.len() + clusters.len(),
             manifest.documents.kept
         );
         return Ok(());
@@ -52,10 +54,10 @@ pub(crate) fn run(args: Args) -> Outcome {
 }
 
 /// in = kept + dropped + broken, and kept = rows.
-fn accounting(manifest: &Manifest) -> Vec<String> {
+fn accounting(manifest: &Manifest, files: &[FileEntry]) -> Vec<String> {
     let documents = &manifest.documents;
     let (dropped, broken): (u64, u64) = (documents.dropped.values().sum(), documents.broken.values().sum());
-    let rows: u64 = manifest.files.iter().map(|f| f.rows).sum();
+    let rows: u64 = files.iter().map(|f| f.rows).sum();
     let mut wrong = Vec::new();
     if documents.seen + documents.made != documents.kept + dropped + broken {
         wrong.push(format!(

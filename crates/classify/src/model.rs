@@ -169,8 +169,7 @@ impl Model {
 
     /// The probability of one label, as [`predict`](Self::predict) would report it if all were asked for; 0 where it would not.
     pub fn probability(&self, scratch: &mut Scratch, text: &str, label: u32) -> f32 {
-        let all = self.predict(scratch, text, self.labels.len());
-        all.iter().find(|best| best.label == label).map_or(0.0, |best| best.probability)
+        self.probability_tokens(scratch, tokens(text), label)
     }
 
     /// The same as [`predict`](Self::predict) for a text that was taken apart before, for several models say.
@@ -208,6 +207,17 @@ impl Model {
             loss.best.iter().map(|best| Prediction { label: best.label, probability: best.score.exp() }),
         );
         predictions
+    }
+
+    /// The same as [`probability`](Self::probability) for a text that was taken apart before.
+    pub fn probability_tokens<'t>(
+        &self,
+        scratch: &mut Scratch,
+        tokens: impl IntoIterator<Item = Token<'t>>,
+        label: u32,
+    ) -> f32 {
+        let all = self.predict_tokens(scratch, tokens, self.labels.len());
+        all.iter().find(|best| best.label == label).map_or(0.0, |best| best.probability)
     }
 }
 

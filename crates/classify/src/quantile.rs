@@ -119,22 +119,25 @@ pub struct Target {
     /// Which of the shares.
     pub share: usize,
     pub slot: usize,
-    /// Of the slot's weight, what is within the share: the record that completes it is the last.
+    /// Of the slot's weight, what is within the share: the record that completes it is the last. `u64::MAX`: the last there is.
     pub rest: u64,
     /// Records of better slots.
     pub before: u64,
 }
 
+/// More than any records weigh: where sums grow too large they stop before it.
+const ALL: u64 = u64::MAX;
+
 /// Where the bounds of some shares of a group lie, by what its slots hold, the best first. A share that holds nothing has none.
 #[must_use]
 pub fn locate(slots: &[Slot], shares: &[Share]) -> Vec<Target> {
-    let total: u64 = slots.iter().map(|slot| slot.weight).sum();
+    let total = slots.iter().fold(0, |total, slot| add(total, slot.weight));
     let bound = |(share, wanted): (usize, &Share)| {
         if wanted.is_whole() {
             // Also what weighs nothing, to the last record.
             let (last, better) = slots.split_last()?;
             let before = better.iter().map(|slot| slot.records).sum();
-            return Some(Target { share, slot: last.slot, rest: u64::MAX, before });
+            return Some(Target { share, slot: last.slot, rest: ALL, before });
         }
         let mut rest = wanted.of(total);
         let mut before = 0;
@@ -148,6 +151,11 @@ pub fn locate(slots: &[Slot], shares: &[Share]) -> Vec<Target> {
         None
     };
     shares.iter().enumerate().filter_map(bound).collect()
+}
+
+/// The weight of both. Weights are numbers that documents bring, and may be of any size.
+fn add(weight: u64, more: u64) -> u64 {
+    weight.saturating_add(more).min(ALL - 1)
 }
 
 /// The last record of a share.
@@ -208,7 +216,7 @@ impl Scan {
             self.run = Some((rank.bits, self.records));
         }
         self.records += 1;
-        self.weight = self.weight.saturating_add(weight);
+        self.weight = add(self.weight, weight);
         for (_, bound, records) in &mut self.met {
             if *bound == rank {
                 *records = self.records;
@@ -269,7 +277,7 @@ mod tests {
                 let at = rank(record).slot();
                 let slot = slots.entry(at).or_insert(Slot { slot: at, ..Slot::default() });
                 slot.records += 1;
-                slot.weight += record.2;
+                slot.weight = slot.weight.saturating_add(record.2);
             }
         }
         let slots: Vec<Slot> = slots.into_values().collect();
@@ -388,6 +396,27 @@ mod tests {
             prop_assert_eq!(rank(a).score().to_bits(), (a + 0.0).to_bits());
             prop_assert!(rank(a).slot() < SLOTS);
             prop_assert!(a < b || rank(a).slot() <= rank(b).slot());
+        }
+    }
+
+    #[test]
+    fn weights_too_large_to_sum_up_still_have_an_order() {
+        let heavy = 10_000_000_000_000_000_000;
+        for (scores, weight, wanted, expected) in [
+            // Each in a slot of its own, then all in one.
+            ([0.9, 0.5, 0.1], heavy, "50%", 1),
+            ([0.9, 0.5, 0.1], u64::MAX, "50%", 1),
+            ([0.9, 0.5, 0.1], u64::MAX, "100%", 3),
+            ([0.5, 0.5, 0.5], heavy, "50%", 1),
+            ([0.5, 0.5, 0.5], u64::MAX, "50%", 1),
+            ([0.5, 0.5, 0.5], u64::MAX, "100%", 3),
+            ([0.5, 0.5, 0.5], u64::MAX, "0%", 0),
+        ] {
+            let records: Vec<Record> =
+                scores.iter().zip(1..).map(|(score, tie)| (*score, tie, weight)).collect();
+            let found = search(&records, 2, &[share(wanted)], Ties::Split);
+            let kept = found.first().map_or(0, |bound| bound.records);
+            assert_eq!(kept, expected, "{wanted} of {scores:?} that weigh {weight} each");
         }
     }
 

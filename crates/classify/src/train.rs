@@ -11,7 +11,8 @@
 //! (sums are vectorised as the processor allows). With more, threads write the same weights without locks, as in C++: faster,
 //! as good, and never twice the same.
 //!
-//! **Memory.** `(words + bucket) × dim × 4` bytes, 0.8 GB for the buckets that are the default, and the dictionary.
+//! **Memory.** `(words + bucket) × dim × 4` bytes, 0.8 GB for the buckets that are the default, and the dictionary. Buckets that the
+//! system has no memory for are refused before anything is read; what words take is known only when they are counted.
 //!
 //! **Failure.** A label that fastText could not read back, a setting out of range, no examples, less than two labels, a full disk: a
 //! [`TrainError`]. A stop that was asked for is one too; no model is written then.
@@ -98,17 +99,45 @@ pub enum TrainError {
     /// fastText separates labels and words by blanks.
     #[error("{0:?} cannot be a label: give a name without blanks and NUL bytes")]
     Label(String),
+    /// It would stand there twice, and nobody would find the label by its name.
+    #[error("{0:?} cannot be a label: give a name without __label__, which is put before it")]
+    Prefixed(String),
     /// A setting is out of its range.
     #[error("{name} is {value}: give a number from {least} to {most}")]
     Setting {
         /// Which.
         name: &'static str,
         /// As given.
-        value: f64,
+        value: u32,
         /// The range.
-        least: f64,
+        least: u32,
         /// The range.
-        most: f64,
+        most: u32,
+    },
+    /// The learning rate is out of its range, or no number.
+    #[error("lr is {0}: give a number above 0 and up to 10")]
+    Rate(f64),
+    /// No n-gram of characters is as long as that.
+    #[error(
+        "minn is {minn} and maxn {maxn}: give a maxn that is not less, or 0 for no n-grams of characters"
+    )]
+    Subwords {
+        /// As given.
+        minn: u32,
+        /// As given.
+        maxn: u32,
+    },
+    /// The system does not have what the model takes.
+    #[error(
+        "a model of {bucket} buckets and {dim} columns takes {bytes} bytes of memory, and the system does not give as much: lower bucket or dim"
+    )]
+    Memory {
+        /// As given.
+        bucket: u32,
+        /// As given.
+        dim: u32,
+        /// Of the buckets alone.
+        bytes: u64,
     },
     /// There is nothing to tell apart.
     #[error("a classifier needs examples of two labels or more, and there are {0}: add inputs")]
@@ -180,13 +209,7 @@ impl TrainingText {
         self.line.clear();
         self.line.extend_from_slice(LABEL_PREFIX);
         self.line.extend_from_slice(label.as_bytes());
-        for token in tokens(text) {
-            if !token.is_eos() && !token.bytes.starts_with(LABEL_PREFIX) {
-                self.line.push(b' ');
-                self.line.extend_from_slice(token.bytes);
-                self.words += 1;
-            }
-        }
+        self.words += push_words(text, &mut self.line);
         self.line.push(b'\n');
         self.hash.update(&self.line);
         self.bytes += self.line.len() as u64;
@@ -211,8 +234,27 @@ impl TrainingText {
     }
 }
 
-/// Refuses a label, without prefix, that is not one word to fastText.
+/// Puts the words of a text that are learned from behind what stands in `line`, a blank before each that is not the first, and says how
+/// many they are. Texts of which this makes the same are one example.
+pub fn push_words(text: &str, line: &mut Vec<u8>) -> u64 {
+    let mut count = 0;
+    for token in tokens(text) {
+        if !token.is_eos() && !token.bytes.starts_with(LABEL_PREFIX) {
+            if !line.is_empty() {
+                line.push(b' ');
+            }
+            line.extend_from_slice(token.bytes);
+            count += 1;
+        }
+    }
+    count
+}
+
+/// Refuses a label that is not one word to fastText, or has its prefix already.
 pub fn check_label(label: &str) -> Result<(), TrainError> {
+    if label.as_bytes().starts_with(LABEL_PREFIX) {
+        return Err(TrainError::Prefixed(label.into()));
+    }
     let mut words = tokens(label).map(|token| token.bytes);
     let is_one_word = words.next() == Some(label.as_bytes()) && words.next() == Some(EOS);
     if is_one_word { Ok(()) } else { Err(TrainError::Label(label.into())) }
@@ -231,6 +273,7 @@ pub fn train(
         return Err(TrainError::Labels(summary.examples.len()));
     }
     let arguments = settings.arguments(text)?;
+    settings.check_memory(&arguments)?;
     let threads = rayon::ThreadPoolBuilder::new().num_threads(settings.threads as usize).build()?;
     let trained = threads.install(|| FastText::train_with_abort(arguments, stop.clone()))?;
     if stop.load(Ordering::Relaxed) {
@@ -261,34 +304,37 @@ pub fn test(model: &Model, text: &Path, positive: &str) -> Result<Evaluation, Tr
 }
 
 impl Settings {
-    /// Refuses what is out of its range, as [`train`] does.
+    /// Refuses what is out of its range or too large for the system, as [`train`] does.
     pub fn check(&self) -> Result<(), TrainError> {
-        self.arguments(Path::new("")).map(|_| ())
+        self.check_memory(&self.arguments(Path::new(""))?)
+    }
+
+    /// The trainer takes its memory without asking, and the process ends where there is none. Asking costs nothing.
+    fn check_memory(&self, arguments: &Args) -> Result<(), TrainError> {
+        let Self { bucket, dim, .. } = *self;
+        let numbers = u64::from(arguments.bucket.unsigned_abs()) * u64::from(dim);
+        let given = usize::try_from(numbers).is_ok_and(|n| Vec::<f32>::new().try_reserve_exact(n).is_ok());
+        let bytes = numbers * size_of::<f32>() as u64;
+        if given { Ok(()) } else { Err(TrainError::Memory { bucket, dim, bytes }) }
     }
 
     /// As the trainer wants them.
     fn arguments(&self, text: &Path) -> Result<Args, TrainError> {
         let within = |name, value: u32, least: u32, most: u32| {
-            let setting = |value, least, most| TrainError::Setting { name, value, least, most };
             let number = i32::try_from(value).ok().filter(|_| (least..=most).contains(&value));
-            number.ok_or_else(|| setting(value.into(), least.into(), most.into()))
+            number.ok_or(TrainError::Setting { name, value, least, most })
         };
         if !(self.lr > 0.0 && self.lr <= 10.0) {
-            return Err(TrainError::Setting {
-                name: "lr",
-                value: self.lr,
-                least: f64::MIN_POSITIVE,
-                most: 10.0,
-            });
+            return Err(TrainError::Rate(self.lr));
+        }
+        if self.maxn > 0 && self.minn > self.maxn {
+            return Err(TrainError::Subwords { minn: self.minn, maxn: self.maxn });
         }
         let mut arguments = Args::default();
         arguments.apply_supervised_defaults();
         // Without n-grams there is nothing that a bucket could hold.
-        let bucket = if self.word_ngrams > 1 || self.maxn > 0 {
-            within("bucket", self.bucket, 1, 1 << 28)?
-        } else {
-            0
-        };
+        let has_ngrams = self.word_ngrams > 1 || self.maxn > 0;
+        let bucket = if has_ngrams { within("bucket", self.bucket, 1, 1 << 28)? } else { 0 };
         Ok(Args {
             input: text.into(),
             dim: within("dim", self.dim, 1, 1 << 12)?,
@@ -397,6 +443,17 @@ mod tests {
     }
 
     #[test]
+    fn texts_of_the_same_words_are_one_example() {
+        for text in ["a b", " a\n\nb", "a\tb </s> c", "__label__hq a __label__cc b", "\0a\x0bb\0"] {
+            let mut line = Vec::new();
+            assert_eq!(push_words(text, &mut line), 2, "{text:?}");
+            assert_eq!(line, b"a b", "{text:?}");
+        }
+        let mut line = Vec::new();
+        assert_eq!((push_words(" \n__label__hq", &mut line), line.len()), (0, 0));
+    }
+
+    #[test]
     fn what_cannot_be_trained_is_said() {
         let folder = tempfile::tempdir().unwrap();
         let (text, model) = (folder.path().join("text"), folder.path().join("model"));
@@ -404,14 +461,34 @@ mod tests {
         let check = |settings: Settings, stop: bool, message: &str| {
             let stop = Arc::new(AtomicBool::new(stop));
             let error = train(&text, &summary, &settings, &model, &stop).unwrap_err().to_string();
-            assert!(error.starts_with(message), "{error}");
+            assert_eq!(error, message);
             assert!(!model.exists());
         };
         check(Settings { dim: 0, ..small() }, false, "dim is 0: give a number from 1 to 4096");
-        check(Settings { lr: f64::NAN, ..small() }, false, "lr is NaN");
-        check(Settings { bucket: 0, ..small() }, false, "bucket is 0");
-        check(Settings { seed: u32::MAX, ..small() }, false, "seed is 4294967295");
-        check(small(), true, "training was stopped");
+        for (lr, told) in [(f64::NAN, "NaN"), (0.0, "0"), (-1.0, "-1"), (10.5, "10.5")] {
+            let message = format!("lr is {told}: give a number above 0 and up to 10");
+            check(Settings { lr, ..small() }, false, &message);
+        }
+        check(
+            Settings { minn: 5, maxn: 2, ..small() },
+            false,
+            "minn is 5 and maxn 2: give a maxn that is not less, or 0 for no n-grams of characters",
+        );
+        assert!(Settings { minn: 5, maxn: 0, ..small() }.check().is_ok(), "no n-grams of characters");
+        check(Settings { bucket: 0, ..small() }, false, "bucket is 0: give a number from 1 to 268435456");
+        let seed = "seed is 4294967295: give a number from 0 to 2147483647";
+        check(Settings { seed: u32::MAX, ..small() }, false, seed);
+        check(small(), true, "training was stopped; no model was written");
+        // A system that is told to promise any memory promises this, too.
+        if !fs::read("/proc/sys/vm/overcommit_memory").is_ok_and(|mode| mode.starts_with(b"1")) {
+            check(
+                Settings { bucket: 1 << 28, dim: 1 << 12, ..small() },
+                false,
+                "a model of 268435456 buckets and 4096 columns takes 4398046511104 bytes of memory, and the system does not \
+                 give as much: lower bucket or dim",
+            );
+        }
+        assert!(matches!(check_label("__label__hq"), Err(TrainError::Prefixed(_))));
         let one = write(&text, examples(1, 0));
         let stop = Arc::new(AtomicBool::new(false));
         assert!(matches!(train(&text, &one, &small(), &model, &stop), Err(TrainError::Labels(1))));

@@ -45,7 +45,7 @@ pub enum Of {
     Documents,
     /// The bytes of texts.
     Bytes,
-    /// A field with a whole number, such as the tokens of a document; where it is missing the document weighs nothing. A dot leads into an
+    /// A field with a whole number, such as the tokens of a document; a document without it is as one without a score. A dot leads into an
     /// object.
     Field(String),
 }
@@ -78,10 +78,10 @@ pub const GROUP_BITS: u32 = 54;
 const NO_SCORE: &str = "no score";
 
 impl Selection {
-    /// Calls `signed` for each score that the document has.
+    /// Calls `signed` for each score that the document has; none counts of a document that has no weight.
     pub fn sign(&self, doc: &Document, mut signed: impl FnMut(Signed)) {
         let name = self.scores.by.as_deref().map(|by| source::name(doc, by)).unwrap_or_default();
-        let weight = self.scores.of.weigh(doc);
+        let Some(weight) = self.scores.of.weigh(doc) else { return };
         for (key, field) in (0..).zip(&self.scores.keys) {
             let Some(score) = source::find(doc, field).and_then(number) else { continue };
             let score = if self.scores.lower_better { -score } else { score };
@@ -101,7 +101,10 @@ impl Selection {
             (None, Missing::Drop) => Verdict::dropped(NO_SCORE),
             (None, Missing::Broken) => {
                 let without = |(_, level): &(_, &Option<u32>)| level.is_none();
-                let key = self.scores.keys.iter().zip(levels).find(without).map_or("", |(key, _)| key);
+                let key = match &self.scores.of {
+                    Of::Field(weight) if self.scores.of.weigh(doc).is_none() => weight,
+                    _ => self.scores.keys.iter().zip(levels).find(without).map_or("", |(key, _)| key),
+                };
                 Verdict::broken(format!("no number in field {key}"))
             }
         }
@@ -123,11 +126,11 @@ impl Selection {
 }
 
 impl Of {
-    fn weigh(&self, doc: &Document) -> u64 {
+    fn weigh(&self, doc: &Document) -> Option<u64> {
         match self {
-            Self::Documents => 1,
-            Self::Bytes => doc.text.as_ref().map_or(0, |text| text.as_str().len() as u64),
-            Self::Field(field) => source::find(doc, field).and_then(number).map_or(0, |n| n as u64),
+            Self::Documents => Some(1),
+            Self::Bytes => Some(doc.text.as_ref().map_or(0, |text| text.as_str().len() as u64)),
+            Self::Field(field) => source::find(doc, field).and_then(number).map(|n| n as u64),
         }
     }
 }
@@ -191,10 +194,31 @@ mod tests {
     #[test]
     fn weights_are_whole_numbers() {
         let of = Of::Field("n".to_owned());
-        for (n, expected) in
-            [(json!(7), 7), (json!(7.9), 7), (json!(-3), 0), (json!("7"), 0), (json!(null), 0)]
-        {
+        for (n, expected) in [
+            (json!(7), Some(7)),
+            (json!(7.9), Some(7)),
+            (json!(-3), Some(0)),
+            (json!(1e300), Some(u64::MAX)),
+            (json!("7"), None),
+            (json!(null), None),
+        ] {
             assert_eq!(of.weigh(&doc(&json!({"n": n}))), expected, "{n}");
+        }
+    }
+
+    #[test]
+    fn a_document_without_a_weight_is_as_one_without_a_score() {
+        for (missing, expected) in [
+            (Missing::Keep, Verdict::Keep),
+            (Missing::Drop, Verdict::dropped("no score")),
+            (Missing::Broken, Verdict::broken("no number in field tokenz")),
+        ] {
+            let of = Of::Field("tokenz".to_owned());
+            let scores = Scores { keys: vec!["a".to_owned()], of, ..Scores::default() };
+            let mut selection = selection(scores, missing);
+            let mut doc = doc(&json!({"a": 1, "tokens": 5}));
+            selection.sign(&doc, |signed| panic!("{signed:?}"));
+            assert_eq!(selection.decide(&mut doc, &[None]), expected);
         }
     }
 

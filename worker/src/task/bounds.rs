@@ -164,7 +164,7 @@ impl Report {
     fn add(&mut self, group: u64, selection: &Selection, (key, name): (u8, String), slots: &[Slot]) {
         self.groups += 1;
         let documents = slots.iter().map(|slot| slot.records).sum();
-        let weight = slots.iter().map(|slot| slot.weight).sum();
+        let weight = slots.iter().fold(0, |sum: u64, slot| sum.saturating_add(slot.weight));
         self.order.insert((Reverse(documents), key, name.clone(), group));
         let key = selection.scores.keys.get(usize::from(key)).cloned().unwrap_or_default();
         let shares = Vec::new();

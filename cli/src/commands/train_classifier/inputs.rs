@@ -25,15 +25,13 @@ fn output_of_a_run(work: &Work, input: &str) -> Result<Option<Vec<String>>, Fail
     if !may_be_folder || matches!(uri, Uri::Http { .. }) {
         return Ok(None);
     }
-    let Some(mut manifest) = dataset::manifest(work.stores, work.handle, &uri).map_err(Failure::Request)?
-    else {
+    let Some(manifest) = dataset::manifest(work.stores, work.handle, &uri).map_err(Failure::Request)? else {
         return Ok(None);
     };
-    dataset::all_files(work.stores, work.handle, &uri, &mut manifest).map_err(Failure::Request)?;
-    if manifest.files.is_empty() {
+    let files = dataset::data_files(work.stores, work.handle, &uri, &manifest).map_err(Failure::Request)?;
+    if files.is_empty() {
         return Err(Failure::Request(anyhow!("{input}: the dataset there is empty")));
     }
-    let files =
-        manifest.files.iter().map(|file| Ok(uri.join(&file.path).map_err(Failure::request)?.to_string()));
+    let files = files.iter().map(|file| Ok(uri.join(&file.path).map_err(Failure::request)?.to_string()));
     files.collect::<Result<Vec<_>, Failure>>().map(Some)
 }

@@ -29,7 +29,7 @@ impl ModelCard {
         writeln!(out, "\n## Examples\n")?;
         writeln!(
             out,
-            "Drawn uniformly and mixed under the seed {}; equal texts of a label count once.\n",
+            "Drawn uniformly and mixed under the seed {}; texts of the same words count once.\n",
             self.sample_seed
         )?;
         self.sources.iter().try_for_each(|source| source.write(out))?;
@@ -145,7 +145,7 @@ mod tests {
         let text = card().to_markdown("quality.bin");
         for line in [
             "# quality.bin",
-            "- file: 3 bytes, sha256 `ba7816bf8f01cfea414140de5dae2223b00361a396177a9cb410ff61f20015ad`",
+            "- file: 3 bytes, sha256 `ba78`",
             "- `hq`: 4 drawn of 10 records in 3 files of `good/*.jsonl`, `a|b/`; text from `question`, `answer`; \
              2 left out: no text in field answer",
             "| training | 2 `cc`, 2 `hq` | 9 | 99 | `` |",

@@ -1,6 +1,6 @@
 //! `ensemble_score`
 
-use super::shared::{add_field, check_key, number};
+use super::shared::{add_field, check_key, check_keys, number, source};
 use crate::step::{Context, Needs};
 use crate::{BuildError, Built, Step, Verdict};
 use schemars::JsonSchema;
@@ -11,7 +11,7 @@ pub struct EnsembleScore;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub struct Params {
-    /// The fields with the scores, two or more.
+    /// The fields with the scores, two or more. A dot leads into an object.
     keys: Vec<String>,
     /// How they become one.
     method: Method,
@@ -60,7 +60,8 @@ impl Step for EnsembleScore {
         if params.keys.len() < 2 {
             return Err(BuildError::new("an ensemble has two scores or more; list their fields in `keys`"));
         }
-        params.keys.iter().chain([&params.key]).try_for_each(|key| check_key(key))
+        check_keys(&params.keys)?;
+        check_key(&params.key)
     }
 
     fn build(params: &Params, _: &Context) -> Result<Built, BuildError> {
@@ -69,7 +70,7 @@ impl Step for EnsembleScore {
         Ok(Built::map(move |doc| {
             scores.clear();
             for key in &params.keys {
-                match doc.fields.value(key).and_then(number) {
+                match source::find(doc, key).and_then(number) {
                     Some(score) => scores.push(score),
                     None => return Verdict::broken(format!("no number in field {key}")),
                 }
@@ -95,6 +96,11 @@ mod tests {
         let step = "ensemble_score: {keys: [a, b], method: mean, key: a";
         check(&format!("{step}}}"), r#"{"a":1,"b":2}"#, "broken: field a is there already");
         check(&format!("{step}, overwrite: true}}"), r#"{"a":1,"b":2}"#, keep(r#"{"a":1.5,"b":2}"#));
+        check(
+            "ensemble_score: {keys: [m.a, b], method: max, key: q}",
+            r#"{"m":{"a":3},"b":2}"#,
+            keep(r#"{"m":{"a":3},"b":2,"q":3.0}"#),
+        );
         let huge = r#"{"a":1.7e308,"b":1.7e308}"#;
         check(&format!("{step}, overwrite: true}}"), huge, keep(r#"{"a":1.7e+308,"b":1.7e308}"#));
     }
@@ -109,6 +115,11 @@ mod tests {
             "ensemble_score: {keys: [a], method: max, key: q}",
             "{}",
             "refused: an ensemble has two scores or more; list their fields in `keys`",
+        );
+        check(
+            "ensemble_score: {keys: [a, b, a], method: mean, key: q}",
+            "{}",
+            "refused: the field \"a\" stands there twice",
         );
     }
 }

@@ -241,9 +241,7 @@ impl Judge {
     fn judge<'t>(&mut self, tokens: impl IntoIterator<Item = Token<'t>>) -> Value {
         match self.wanted {
             Labels::Score(label) => {
-                let all = self.model.predict_tokens(&mut self.scratch, tokens, self.model.labels().len());
-                let score = all.iter().find(|best| best.label == label).map_or(0.0, |best| best.probability);
-                f64::from(score).into()
+                f64::from(self.model.probability_tokens(&mut self.scratch, tokens, label)).into()
             }
             Labels::Top(k) => {
                 let best = self.model.predict_tokens(&mut self.scratch, tokens, k);

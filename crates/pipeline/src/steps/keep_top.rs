@@ -38,7 +38,8 @@ pub struct Params {
     #[serde(default)]
     #[schemars(with = "String", extend("enum" = ["split", "keep", "drop"]))]
     ties: Ties,
-    /// What becomes of documents without a number in a field: `broken`, `drop` or `keep`. They are not among those that the share is of.
+    /// What becomes of documents without a number in a field, that of `of` too: `broken`, `drop` or `keep`. They are not among those that the
+    /// share is of.
     #[serde(default)]
     missing: Missing,
 }
@@ -62,8 +63,7 @@ impl Step for KeepTop {
         short for `keep_top: {share: 10%}`, with the field that `classify_fasttext_hq_prob_enricher` writes. The manifest names the score at \
         which the share ends, in all or for each group; `quality_filter` with that threshold keeps the same of other data, and all documents \
         that have this very score.";
-    const ORIGIN: &'static str =
-        "DCLM, arXiv 2406.11794 (the best 10% by a fastText classifier)";
+    const ORIGIN: &'static str = "DCLM, arXiv 2406.11794 (the best 10% by a fastText classifier)";
     const EXAMPLE: &'static str = "{key: fasttext_oh_eli5_vs_rw_v2_prob, share: 10%}";
     const KIND: Kind = Kind::Selection;
     const NEEDS: Needs = Needs::Nothing;

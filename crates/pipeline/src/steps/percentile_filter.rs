@@ -34,7 +34,7 @@ pub struct Params {
     #[serde(default)]
     #[schemars(with = "String", extend("enum" = ["split", "keep", "drop"]))]
     ties: Ties,
-    /// What becomes of documents without a number in the field: `broken`, `drop` or `keep`. They have no percentile.
+    /// What becomes of documents without a number in the field, or in that of `of`: `broken`, `drop` or `keep`. They have no percentile.
     #[serde(default)]
     missing: Missing,
 }

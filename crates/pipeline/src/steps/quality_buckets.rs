@@ -1,6 +1,6 @@
 //! `quality_buckets`
 
-use super::shared::{check_key, check_keys};
+use super::shared::{add_field, check_key, check_keys};
 use crate::selection::{Missing, Of, Scores};
 use crate::step::{Context, Kind, Needs};
 use crate::{BuildError, Built, Selection, Step, Verdict};
@@ -48,9 +48,12 @@ pub struct Params {
     #[serde(default)]
     #[schemars(with = "String", extend("enum" = ["split", "keep", "drop"]))]
     ties: Ties,
-    /// What becomes of documents without a number in one of the fields: `broken`, `drop` or `keep`, without a bucket.
+    /// What becomes of documents without a number in one of the fields, that of `of` too: `broken`, `drop` or `keep`, without a bucket.
     #[serde(default)]
     missing: Missing,
+    /// Replace fields that are there; otherwise such a document is broken.
+    #[serde(default)]
+    overwrite: bool,
 }
 
 fn twenty() -> u32 {
@@ -113,6 +116,17 @@ impl Step for QualityBuckets {
         check_keys(&params.keys)?;
         for key in [&params.bucket_key, &params.group_key] {
             check_key(key)?;
+            if params.keys.contains(key) {
+                return Err(BuildError::new(format!(
+                    "the field {key} is a score; write bucket and group elsewhere"
+                )));
+            }
+        }
+        if params.bucket_key == params.group_key {
+            let both = &params.bucket_key;
+            return Err(BuildError::new(format!(
+                "bucket and group are both written to the field {both}; give each its own"
+            )));
         }
         if !(2..=BUCKETS_MAX).contains(&params.buckets) {
             return Err(BuildError::new(format!("buckets is a number from 2 to {BUCKETS_MAX}")));
@@ -139,7 +153,7 @@ impl Step for QualityBuckets {
     }
 
     fn build(params: &Params, _: &Context) -> Result<Built, BuildError> {
-        let Params { combine, groups, keep, bucket_key, group_key, .. } = params.clone();
+        let Params { combine, groups, keep, bucket_key, group_key, overwrite, .. } = params.clone();
         Ok(Built::Selection(Selection {
             scores: Scores {
                 keys: params.keys.clone(),
@@ -157,9 +171,10 @@ impl Step for QualityBuckets {
                 if keep.as_ref().is_some_and(|keep| !keep.iter().any(|kept| kept == group)) {
                     return Verdict::dropped(group.to_owned());
                 }
-                doc.fields.set(&bucket_key, bucket);
-                doc.fields.set(&group_key, group);
-                Verdict::Keep
+                match add_field(&mut doc.fields, &bucket_key, overwrite, bucket) {
+                    Verdict::Keep => add_field(&mut doc.fields, &group_key, overwrite, group),
+                    broken => broken,
+                }
             }),
         }))
     }
@@ -221,6 +236,21 @@ mod tests {
     }
 
     #[test]
+    fn a_field_that_is_there_is_replaced_only_if_asked_to() {
+        for (record, overwrite, expected) in [
+            (json!({"quality_bucket": 1}), false, Verdict::broken("field quality_bucket is there already")),
+            (json!({"quality_group": "x"}), false, Verdict::broken("field quality_group is there already")),
+            (json!({"quality_bucket": 1, "quality_group": "x"}), true, Verdict::Keep),
+        ] {
+            let mut doc = Document::from_json(&record.to_string(), String::new).expect("a record");
+            let mut selection = built(&json!({"keys": ["a"], "overwrite": overwrite})).expect("fits");
+            assert_eq!(selection.decide(&mut doc, &[Some(19)]), expected, "{record}");
+            let group = doc.fields.str("quality_group");
+            assert!(!overwrite || group.as_deref() == Some("high"), "{record}");
+        }
+    }
+
+    #[test]
     fn groups_cover_the_buckets() {
         for (params, complaint) in [
             (json!({"keys": []}), "needs a field"),
@@ -230,6 +260,9 @@ mod tests {
             (json!({"keys": ["a"], "groups": {"x": 0, "y": 3, "z": 3}}), "the same bucket"),
             (json!({"keys": ["a"], "keep": ["best"]}), "\"best\" that there is not"),
             (json!({"keys": ["a"], "group_key": "text"}), "choose another key"),
+            (json!({"keys": ["a"], "group_key": "b", "bucket_key": "b"}), "both written to the field b"),
+            (json!({"keys": ["a", "b"], "group_key": "b"}), "the field b is a score"),
+            (json!({"keys": ["a", "b"], "bucket_key": "a", "overwrite": true}), "the field a is a score"),
         ] {
             let refused = built(&params).err().expect("a refusal");
             assert!(refused.contains(complaint), "{params}: {refused}");

@@ -1,6 +1,6 @@
 //! `quality_filter`
 
-use super::shared::number;
+use super::shared::{number, source};
 use crate::step::{Context, Needs};
 use crate::{BuildError, Built, Step, Verdict};
 use schemars::JsonSchema;
@@ -11,7 +11,7 @@ pub struct QualityFilter;
 #[derive(Clone, Debug, Deserialize, JsonSchema)]
 #[serde(default, deny_unknown_fields)]
 pub struct Params {
-    /// The field with the score.
+    /// The field with the score. A dot leads into an object.
     key: String,
     /// The score must reach it.
     threshold: f64,
@@ -40,7 +40,7 @@ impl Step for QualityFilter {
     fn build(params: &Params, _: &Context) -> Result<Built, BuildError> {
         let params = params.clone();
         Ok(Built::map(move |doc| {
-            let score = match doc.fields.value(&params.key) {
+            let score = match source::find(doc, &params.key) {
                 Some(value) => number(value),
                 None if params.key_must_exist => None,
                 None => Some(if params.lower_better { f64::INFINITY } else { f64::NEG_INFINITY }),
@@ -73,5 +73,9 @@ mod tests {
             let expected = if expected.is_empty() { keep(page) } else { expected.to_owned() };
             check(&format!("quality_filter: {{key: q, {params}}}"), page, expected);
         }
+        let (good, bad) = (r#"{"m":{"q":0.5}}"#, r#"{"m":{"q":0.4}}"#);
+        check("quality_filter: {key: m.q, threshold: 0.5}", good, keep(good));
+        check("quality_filter: {key: m.q, threshold: 0.5}", bad, "drop: low quality");
+        check("quality_filter: {key: m.p}", good, "broken: no number in field m.p");
     }
 }

@@ -164,7 +164,7 @@ pub(super) fn check_keys(keys: &[String]) -> Result<(), BuildError> {
     }
     if keys.len() > KEYS_MAX {
         return Err(BuildError::new(format!(
-            "{} scores, and at most {KEYS_MAX} are ranked together",
+            "{} scores, and at most {KEYS_MAX} are taken together",
             keys.len()
         )));
     }
