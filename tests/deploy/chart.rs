@@ -47,7 +47,7 @@ fn every_installation_is_valid_and_fits_together() {
     let Some(answer) = rendered(&json!([])) else { return };
     assert_eq!(answer["lint"], json!([]));
     let cases = answer["cases"].as_object().expect("cases");
-    assert_eq!(cases.len(), 3);
+    assert_eq!(cases.len(), 4);
     for (name, case) in cases {
         assert_eq!(case["problems"], json!([]), "{name}");
         let documents = documents(case);
@@ -56,6 +56,21 @@ fn every_installation_is_valid_and_fits_together() {
         services_find_their_pods(name, &documents);
         autoscalers_scale_the_workers(name, &documents);
         claims_are_mounted(name, &documents);
+        policies_let_in_whom_they_name(name, &documents);
+    }
+}
+
+/// In a policy an empty list means all.
+fn policies_let_in_whom_they_name(case: &str, documents: &BTreeMap<(String, String), &Value>) {
+    let policies = documents.iter().filter(|((kind, _), _)| kind == "NetworkPolicy");
+    for ((_, name), policy) in policies {
+        let rules = ["ingress", "egress"].map(|way| policy["spec"][way].as_array().expect("rules"));
+        for rule in rules.into_iter().flatten() {
+            for (field, list) in rule.as_object().expect("a rule") {
+                let len = list.as_array().map_or(0, Vec::len);
+                assert!(len > 0, "{case}: {field} of {name} is empty, which means all");
+            }
+        }
     }
 }
 
@@ -175,6 +190,13 @@ fn wrong_values_are_refused() {
         (with(json!({"worker": {"scratch": {"size": "lots"}}})), "/worker/scratch/size"),
         (with(json!({"coordinator": {"replicas": 0}})), "/coordinator/replicas"),
         (with(json!({"queue": {"lease": "soon"}})), "/queue/lease"),
+        (with(json!({"queue": {"lease": "0s"}})), "/queue/lease"),
+        (with(json!({"autoscaling": {"maxReplicas": 1_000_000}})), "/autoscaling/maxReplicas"),
+        (with(json!({"autoscaling": {"targetSeconds": 100_000}})), "/autoscaling/targetSeconds"),
+        (
+            with(json!({"coordinator": {"tls": {"secretName": "tls", "clientCa": true}}})),
+            "test.clientCertSecret.name",
+        ),
         (with(json!({"autoscaling": {"mode": "magic"}})), "/autoscaling/mode"),
         (
             with(json!({"autoscaling": {"minReplicas": 9, "maxReplicas": 3}})),

@@ -1,6 +1,6 @@
 //! Where jobs stand, for Prometheus: made of the views that watchers see, when somebody asks.
 //!
-//! Bounded. Series are told of jobs that go on and of those that ended within [`TOLD_FOR`], of the [`JOBS_MAX`] youngest of
+//! Bounded. Series are told of jobs that go on or have failed and of those that ended within [`TOLD_FOR`], of the [`JOBS_MAX`] youngest of
 //! them; of each of their stages, [`REASONS_MAX`] reasons, the rarer ones together as `other`. A job's stages and steps are
 //! its recipe's.
 
@@ -217,7 +217,8 @@ fn documents(encoder: &mut DescriptorEncoder, stages: &[Stage]) -> fmt::Result {
 /// The jobs of which series are told, the youngest first.
 fn told(mut views: Vec<Arc<JobView>>, now_ms: u64) -> Vec<Arc<JobView>> {
     let since = now_ms.saturating_sub(TOLD_FOR.as_millis() as u64);
-    views.retain(|view| view.ended_ms.is_none_or(|ended| ended >= since));
+    // A job that failed waits for somebody, who is told as long as it does.
+    views.retain(|view| view.state == JobState::Failed || view.ended_ms.is_none_or(|ended| ended >= since));
     views.sort_by(|a, b| (b.submitted_ms, &b.id).cmp(&(a.submitted_ms, &a.id)));
     views.truncate(JOBS_MAX);
     views
