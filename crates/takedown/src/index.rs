@@ -26,6 +26,9 @@ use std::io::Read;
 use std::ops::Range;
 use tokio::runtime::Handle;
 
+/// Jobs may extend an index while it is read. It is read anew so many times.
+const ROUNDS: u32 = 5;
+
 /// What a takedown came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Taken {
@@ -51,18 +54,22 @@ pub fn take_down(
     let (store, prefix) = stores.open(at)?;
     let folder = Folder { handle: handle.clone(), store, prefix: prefix.trim_end_matches('/').to_owned() };
     let work = Work { folder, index: Index::open(stores, at)?, list, ids };
-    let latest = work.latest()?;
-    work.clean_up(latest)?;
-    let generation = work.generation(latest)?;
-    let mut gone = work.named(&generation, found)?;
-    if gone.documents == 0 {
-        return Ok(Taken::default());
+    let before = found.clone();
+    let mut round = 1;
+    loop {
+        let taken = work.of_generation(work.latest()?, found);
+        match taken {
+            Err(TakedownError::Index(IndexError::Taken { .. })) if round < ROUNDS => {
+                // What came since is looked at, too.
+                found.clone_from(&before);
+                round += 1;
+            }
+            Err(TakedownError::Index(IndexError::Taken { at, generation, by })) => {
+                return Err(TakedownError::Overtaken { at, generation, by });
+            }
+            other => return other,
+        }
     }
-    work.add_like(&generation, &mut gone)?;
-    let (next, like_them) = work.without(&generation, &gone)?;
-    work.create(&next)?;
-    work.clean_up(next.generation)?;
-    Ok(Taken { documents: gone.documents, like_them, generation: Some(next.generation) })
 }
 
 struct Work<'a> {
@@ -95,6 +102,22 @@ impl Gone {
 }
 
 impl Work<'_> {
+    /// Writes the generation after this one. Another that was written meanwhile has documents that this one has not: then it is
+    /// refused.
+    fn of_generation(&self, latest: u64, found: &mut Found) -> Result<Taken, TakedownError> {
+        self.clean_up(latest)?;
+        let generation = self.generation(latest)?;
+        let mut gone = self.named(&generation, found)?;
+        if gone.documents == 0 {
+            return Ok(Taken::default());
+        }
+        self.add_like(&generation, &mut gone)?;
+        let (next, like_them) = self.without(&generation, &gone)?;
+        self.create(&next)?;
+        self.clean_up(next.generation)?;
+        Ok(Taken { documents: gone.documents, like_them, generation: Some(next.generation) })
+    }
+
     fn latest(&self) -> Result<u64, TakedownError> {
         let index = self.index.clone();
         Ok(self.folder.wait(async move { index.latest().await })??)
@@ -217,7 +240,7 @@ impl Work<'_> {
         let digest = hex::encode(hash.finalize());
         let to = format!("files/takedown-{}", digest.get(..16).unwrap_or_default());
         let mut next = generation.clone();
-        next.generation = self.latest()? + 1;
+        next.generation = generation.generation + 1;
         let mut like_them = 0;
         for part in &mut next.parts {
             let end = part.first_segment + part.segments;

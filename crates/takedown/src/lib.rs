@@ -43,6 +43,10 @@ pub enum TakedownError {
         "another takedown was begun here and did not come to its end ({uri}): run that one again first, with the list of sha256 {list}"
     )]
     Begun { uri: String, list: String },
+    #[error(
+        "the index {at} has a generation {generation} by now, by {by}, and was extended as often as the takedown read it: run the takedown again when no job extends the index"
+    )]
+    Overtaken { at: String, generation: u64, by: String },
 }
 
 impl From<JobError> for TakedownError {

@@ -31,9 +31,12 @@ pub(super) fn run(attempt: &Attempt, step: usize) -> Result<TaskRecord, TaskErro
         Signer::Exact(_) => {
             let files = left(attempt, FileRole::Edges)?;
             if barrier.report.is_any() {
-                // Joined they are, but not counted; their ranks are the notes.
+                // Joined they are, but not counted; their ranks are the notes. The notes of an index are the ranks that the job
+                // that wrote them gave, whose step may have ranked by other things: who its documents are is asked of the index.
                 let labels = open_edges(attempt, &files, Edges::open_noted)?;
+                let mut ids = KnownIds::of(attempt);
                 let (_, rows) = choose(attempt, labels, &barrier, |node, rank, out| {
+                    let rank = if attempt.is_known(node) { ids.id(node)?.as_bytes() } else { rank };
                     push_rank(attempt, node, rank, out);
                     Ok(())
                 })?;
@@ -174,9 +177,8 @@ fn push_rank(attempt: &Attempt, node: u64, rank: &[u8], out: &mut Vec<u8>) {
 /// The record id in such a rank.
 fn id<'r>(signer: &Signer, rank: &'r [u8]) -> &'r [u8] {
     match (rank.split_first(), signer) {
-        (Some((&KNOWN, rest)), Signer::Fuzzy(_)) => rest.get(8..).unwrap_or_default(),
-        (Some((&KNOWN, rest)), Signer::Exact(units)) => units.id(rest.get(8..).unwrap_or_default()),
-        (Some((_, rest)), signer) => signer.id(rest),
+        (Some((&KNOWN, rest)), _) => rest.get(8..).unwrap_or_default(),
+        (Some((_, rest)), _) => signer.id(rest),
         (None, _) => rank,
     }
 }

@@ -110,11 +110,10 @@ impl<'a> Stays<'a> {
     }
 }
 
-/// A segment, the next of its documents, and their ids.
+/// A segment, the first unit behind the documents that were read, and their ids.
 type Opened = (u32, u32, IdReader<Box<dyn Read + Send>>);
 
-/// Who documents of the index are, asked for in node order: one segment's ids are open at a time. For dedups that know a
-/// document as one unit.
+/// Who documents of the index are, asked for in node order: one segment's ids are open at a time.
 pub(super) struct KnownIds<'a> {
     signed: Signed<'a>,
     open: Option<Opened>,
@@ -142,7 +141,7 @@ impl<'a> KnownIds<'a> {
                 TaskError::fatal(format!("segment {segment} of the index has no document {ordinal}"))
             })?;
             ids.id.clone_into(&mut self.id);
-            next += 1;
+            next = next.saturating_add(ids.units);
         }
         self.open = Some((segment, next, reader));
         Ok(&self.id)

@@ -28,8 +28,10 @@ pub(super) struct Log {
     saved: Instant,
     /// How long the last checkpoint took.
     took: Duration,
-    /// Filters stored by this attempt.
+    /// Filters that this attempt began to store: each has a path of its own, as the head may name any before it.
     filters: u32,
+    /// The folder of the one that the head names, if it is this attempt's.
+    stored: Option<String>,
     segment: Vec<u8>,
     /// Shard and beginning of the segment's last run.
     run: Option<(u32, usize)>,
@@ -78,6 +80,7 @@ impl Log {
             saved: Instant::now(),
             took: Duration::ZERO,
             filters: 0,
+            stored: None,
             segment: Vec::new(),
             run: None,
             rows,
@@ -175,21 +178,23 @@ impl Log {
         attempt.hand.empty(self.rows, self.rows);
         self.end_segment(attempt)?;
         let (job, of) = (attempt.open.job.clone(), (attempt.stage, attempt.task));
-        let folder = |number: u32| Job::checkpoint_path(of, &attempt.name, &format!("filter-{number:06}/"));
-        let path = format!("{}bits", folder(self.filters + 1));
+        self.filters += 1;
+        let folder = Job::checkpoint_path(of, &attempt.name, &format!("filter-{:06}/", self.filters));
+        let path = format!("{folder}bits");
         let mut out = attempt.create_hashed(&path);
         filter.save(&mut out)?;
         let bits = files::finish(out, path, filter.items())?;
         self.last.filter = Some(FilterState { bits, filtered: self.filtered.clone() });
         self.last.rest = rest;
-        let head = self.last.clone();
-        let before = folder(self.filters);
-        attempt.wait(async move {
-            job.write_checkpoint(of.0, of.1, &head).await?;
-            // No head of this attempt names it any more.
-            job.delete_below(&before).await
-        })??;
-        self.filters += 1;
+        let (head, storing) = (self.last.clone(), job.clone());
+        attempt.wait(async move { storing.write_checkpoint(of.0, of.1, &head).await })??;
+        // No head of this attempt names it any more. If the answer to this head was lost, `stored` is one that none names, or
+        // that the old head still does, and the next head decides.
+        if let Some(before) = self.stored.replace(folder)
+            && let Err(error) = attempt.wait(async move { job.delete_below(&before).await })?
+        {
+            tracing::warn!("a filter of an earlier checkpoint stays: {error}");
+        }
         (self.saved, self.took) = (Instant::now(), begun.elapsed());
         attempt.hand.has_checkpoint();
         tracing::debug!(stage = of.0, task = of.1, ?rest, "took a checkpoint");
@@ -211,7 +216,7 @@ fn restore(
         segments.push(bytes);
     }
     match Filter::load(&bits.path, attempt.read(bits), size.bytes()) {
-        Ok(filter) if filter.size() == size => Ok(Some((filter, segments))),
+        Ok(filter) if filter.size() == size && filter.items() == bits.rows => Ok(Some((filter, segments))),
         Ok(_) | Err(Error::Corrupt { .. } | Error::Invalid(_)) => Ok(None),
         Err(error) => Err(error.into()),
     }
