@@ -18,10 +18,11 @@
 //! with all its spans or not at all. Workers follow what the task says (`traceparent`).
 //!
 //! The other variables of OpenTelemetry hold: `OTEL_SERVICE_NAME` (else `gristmill-` and the role), `OTEL_RESOURCE_ATTRIBUTES`,
-//! `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_BSP_…`. Spans that the collector does not take are dropped; nothing waits for it.
+//! `OTEL_EXPORTER_OTLP_HEADERS`, `OTEL_BSP_…`. Spans that the collector does not take are dropped, which is told once; nothing waits for it.
 
 mod ids;
 mod sampling;
+mod telling;
 
 use ids::{Ids, with_span_id};
 use opentelemetry::trace::{
@@ -36,6 +37,7 @@ use sampling::Sampling;
 use sha2::{Digest as _, Sha256};
 use std::sync::OnceLock;
 use std::time::{Duration, SystemTime};
+use telling::Telling;
 use tokio::runtime::Runtime;
 use tracing_opentelemetry::{OpenTelemetryLayer, OpenTelemetrySpanExt as _};
 
@@ -73,7 +75,7 @@ impl Exporting {
         let exporter = SpanExporter::builder().with_tonic().build().map_err(|error| error.to_string())?;
         drop(entered);
         let provider = SdkTracerProvider::builder()
-            .with_batch_exporter(exporter)
+            .with_batch_exporter(Telling::new(exporter))
             .with_id_generator(Ids::default())
             // Whether a job is traced is decided before there is a span.
             .with_sampler(Sampler::ParentBased(Box::new(Sampler::AlwaysOn)))
