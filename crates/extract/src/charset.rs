@@ -1,10 +1,11 @@
 //! Bytes to text: which encoding a page is in, and its decoding.
 //!
-//! [`Charset::Detect`] looks, in this order, at a byte order mark, at whether the bytes themselves say UTF-8, at the HTTP
-//! header, at `<meta>`, and at the statistics of the bytes (chardetng, Firefox's detector). Bytes before labels, because
-//! text in another encoding is next to never well-formed UTF-8 by accident, while servers send default labels by habit;
-//! and "say UTF-8" means most sequences are well-formed, so that one bad byte is one U+FFFD and not a page of
-//! mojibake. It never fails. Decoding is the Encoding Standard's (encoding_rs).
+//! [`Charset::Detect`] looks, in this order, at a byte order mark, at whether the bytes themselves say UTF-16 or UTF-8, at
+//! the HTTP header, at `<meta>`, and at the statistics of the bytes (chardetng, Firefox's detector). Bytes before labels,
+//! because text in another encoding is next to never well-formed UTF-8 by accident, while servers send default labels by
+//! habit; and "say UTF-8" means most sequences are well-formed, so that one bad byte is one U+FFFD and not a page of
+//! mojibake. For the same reason a label of windows-1252 (or ISO-8859-1) counts less than any other, and a label that the
+//! statistics plainly contradict counts nothing. It never fails. Decoding is the Encoding Standard's (encoding_rs).
 //!
 //! [`Charset::Dclm`] does what DCLM did: strict UTF-8 or nothing.
 
@@ -12,7 +13,7 @@ use std::borrow::Cow;
 
 use chardetng::{EncodingDetector, Iso2022JpDetection, Utf8Detection};
 use encoding_rs::{
-    Encoding, ISO_2022_JP, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, X_USER_DEFINED,
+    Encoding, IBM866, ISO_2022_JP, REPLACEMENT, UTF_8, UTF_16BE, UTF_16LE, WINDOWS_1252, X_USER_DEFINED,
 };
 
 /// How bytes become text.
@@ -56,9 +57,20 @@ pub fn decode<'a>(
             if let Some((encoding, mark_bytes)) = Encoding::for_bom(body) {
                 return Ok(decode_as(&body[mark_bytes..], encoding));
             }
+            if let Some(utf_16) = unmarked_utf_16(body) {
+                return Ok(decode_as(body, utf_16));
+            }
             let http = http_charset.and_then(|label| usable(label.trim_matches(['"', '\'']).as_bytes()));
-            let label = http.or_else(|| label_in_page(&body[..body.len().min(PRESCAN_BYTES)]));
-            Ok(decode_labelled(body, label))
+            let in_page = || label_in_page(&body[..body.len().min(PRESCAN_BYTES)]);
+            // What servers send without knowing gives way to what the page says.
+            let label = match http {
+                None => in_page(),
+                Some(habit) if habit == UTF_8 || habit == WINDOWS_1252 => {
+                    in_page().filter(|label| *label != UTF_8).or(http)
+                }
+                known => known,
+            };
+            Ok(decode_labelled(body, label, http == Some(UTF_8)))
         }
     }
 }
@@ -95,7 +107,12 @@ impl Utf8Count {
     }
 }
 
-fn decode_labelled<'a>(body: &'a [u8], label: Option<&'static Encoding>) -> (Cow<'a, str>, &'static str) {
+/// By what label and bytes say together. `sent_as_utf_8`: the HTTP header says so, whatever the page says.
+fn decode_labelled<'a>(
+    body: &'a [u8],
+    label: Option<&'static Encoding>,
+    sent_as_utf_8: bool,
+) -> (Cow<'a, str>, &'static str) {
     let Some(first) = body.iter().position(|byte| !byte.is_ascii()) else {
         return decode_ascii(body, label);
     };
@@ -103,10 +120,12 @@ fn decode_labelled<'a>(body: &'a [u8], label: Option<&'static Encoding>) -> (Cow
         return decode_as(body, utf_16);
     }
     let label = label.filter(|label| *label != UTF_16LE && *label != UTF_16BE);
+    let says_utf_8 = sent_as_utf_8 || label == Some(UTF_8);
+    let label = label.filter(|label| *label != UTF_8);
     let count = Utf8Count::of(body);
     if count.is_utf8() {
         // Two or three Chinese characters in another encoding can look like UTF-8.
-        let contested = label.filter(|label| !label.is_single_byte() && *label != UTF_8);
+        let contested = label.filter(|label| !label.is_single_byte() && !says_utf_8);
         match contested {
             Some(label) if count.well_formed < 8 => {
                 let (text, malformed) = label.decode_without_bom_handling(body);
@@ -118,29 +137,87 @@ fn decode_labelled<'a>(body: &'a [u8], label: Option<&'static Encoding>) -> (Cow
         }
         return decode_as(body, UTF_8);
     }
-    if label == Some(UTF_8) && count.well_formed >= count.malformed {
+    if says_utf_8 && count.well_formed >= count.malformed {
         return decode_as(body, UTF_8);
     }
-    let guess = || guess(&body[first..]);
-    match label.filter(|label| *label != UTF_8) {
-        None => decode_as(body, guess()),
-        Some(label) => {
-            let (text, malformed) = label.decode_without_bom_handling(body);
-            if malformed && replaced(&text) > body.len() / 100 {
-                let (other, name) = decode_as(body, guess());
-                if replaced(&other) < replaced(&text) {
-                    return (other, name);
-                }
-            }
-            (text, label.name())
+    let shown = &body[first..body.len().min(first + DETECTED_BYTES)];
+    let guessed = || guess(shown, shown.len() == body.len() - first);
+    let Some(label) = label else { return decode_as(body, guessed()) };
+    if label.is_single_byte() {
+        // Every byte means something in it, so only what the text comes to can speak against it.
+        let contradicted = distinct_in_words(shown) >= CONTRADICTING && contradicts(guessed(), label);
+        return decode_as(body, if contradicted { guessed() } else { label });
+    }
+    let (text, malformed) = label.decode_without_bom_handling(body);
+    if malformed && replaced(&text) > body.len() / 100 {
+        let (other, name) = decode_as(body, guessed());
+        if replaced(&other) < replaced(&text) {
+            return (other, name);
         }
     }
+    (text, label.name())
+}
+
+/// So many different letters must there be for statistics to say that a label is wrong.
+const CONTRADICTING: u32 = 6;
+
+/// Whether a label and what the bytes look like cannot both be right. Encodings of one script mostly differ in letters
+/// that statistics may miss; but windows-1252 is what pages say that do not know.
+fn contradicts(guessed: &'static Encoding, label: &'static Encoding) -> bool {
+    let koi8 = |encoding: &'static Encoding| encoding.name().starts_with("KOI8");
+    match (script(guessed), script(label)) {
+        // Full of letters where others have quotation marks and blanks, so that these look like it.
+        _ if guessed == IBM866 => false,
+        (Script::Latin, Script::Latin) => label == WINDOWS_1252 && guessed != label,
+        // These have no letter in the same place.
+        (Script::Cyrillic, Script::Cyrillic) => guessed != label && !(koi8(guessed) && koi8(label)),
+        (guessed, label) => guessed != label,
+    }
+}
+
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+enum Script {
+    Latin,
+    Cyrillic,
+    Greek,
+    Hebrew,
+    Arabic,
+    Thai,
+    EastAsian,
+}
+
+fn script(encoding: &'static Encoding) -> Script {
+    match encoding.name() {
+        "windows-1251" | "ISO-8859-5" | "KOI8-R" | "KOI8-U" | "IBM866" | "x-mac-cyrillic" => Script::Cyrillic,
+        "windows-1253" | "ISO-8859-7" => Script::Greek,
+        "windows-1255" | "ISO-8859-8" | "ISO-8859-8-I" => Script::Hebrew,
+        "windows-1256" | "ISO-8859-6" => Script::Arabic,
+        "windows-874" => Script::Thai,
+        _ if encoding.is_single_byte() => Script::Latin,
+        _ => Script::EastAsian,
+    }
+}
+
+/// How many different bytes that are not ASCII stand beside a letter or another such byte: those of words, not the blanks
+/// and signs between them.
+fn distinct_in_words(bytes: &[u8]) -> u32 {
+    let of_word = |byte: Option<&u8>| byte.is_some_and(|byte| byte.is_ascii_alphabetic() || !byte.is_ascii());
+    let mut seen = 0_u128;
+    for (at, &byte) in bytes.iter().enumerate() {
+        if !byte.is_ascii()
+            && (of_word(bytes.get(at + 1)) || of_word(at.checked_sub(1).and_then(|at| bytes.get(at))))
+        {
+            seen |= 1 << (byte & 0x7f);
+        }
+    }
+    seen.count_ones()
 }
 
 /// A body of seven-bit bytes: its own text, unless it uses the escapes of ISO-2022-JP.
 fn decode_ascii<'a>(body: &'a [u8], label: Option<&'static Encoding>) -> (Cow<'a, str>, &'static str) {
     let escapes = memchr::memchr(0x1B, body).is_some();
-    if escapes && (label == Some(ISO_2022_JP) || guess(body) == ISO_2022_JP) {
+    let guessed = || guess(&body[..body.len().min(DETECTED_BYTES)], body.len() <= DETECTED_BYTES);
+    if escapes && (label == Some(ISO_2022_JP) || guessed() == ISO_2022_JP) {
         return decode_as(body, ISO_2022_JP);
     }
     match label {
@@ -152,20 +229,43 @@ fn decode_ascii<'a>(body: &'a [u8], label: Option<&'static Encoding>) -> (Cow<'a
 
 /// Whether a label of UTF-16 is true: markup in it has a NUL in every other byte.
 fn is_utf_16(label: &'static Encoding, body: &[u8]) -> bool {
+    let (even, odd) = nuls(body);
+    let length = body.len().min(PRESCAN_BYTES);
+    (label == UTF_16LE && 8 * odd > length) || (label == UTF_16BE && 8 * even > length)
+}
+
+/// UTF-16 that nothing announces but its bytes: of every two one is mostly NUL, and the other is not.
+pub(crate) fn unmarked_utf_16(body: &[u8]) -> Option<&'static Encoding> {
+    const SHORTEST: usize = 16;
+    let (even, odd) = nuls(body);
+    let enough = |nuls: usize, others: usize| {
+        body.len() >= SHORTEST && 4 * nuls > body.len().min(PRESCAN_BYTES) && nuls > 4 * others
+    };
+    match () {
+        () if enough(odd, even) => Some(UTF_16LE),
+        () if enough(even, odd) => Some(UTF_16BE),
+        () => None,
+    }
+}
+
+/// How many NULs the start has at even places and at odd ones.
+fn nuls(body: &[u8]) -> (usize, usize) {
     let start = &body[..body.len().min(PRESCAN_BYTES)];
-    let nuls = |parity: usize| start.iter().skip(parity).step_by(2).filter(|byte| **byte == 0).count();
-    (label == UTF_16LE && 8 * nuls(1) > start.len()) || (label == UTF_16BE && 8 * nuls(0) > start.len())
+    let at = |parity: usize| start.iter().skip(parity).step_by(2).filter(|byte| **byte == 0).count();
+    (at(0), at(1))
 }
 
 fn replaced(text: &str) -> usize {
     text.matches('\u{FFFD}').count()
 }
 
-fn guess(from: &[u8]) -> &'static Encoding {
-    let shown = &from[..from.len().min(DETECTED_BYTES)];
+/// By statistics. `whole`: nothing follows what is shown.
+fn guess(shown: &[u8], whole: bool) -> &'static Encoding {
     let mut detector = EncodingDetector::new(Iso2022JpDetection::Allow);
-    detector.feed(shown, shown.len() == from.len());
-    detector.guess(None, Utf8Detection::Deny)
+    detector.feed(shown, whole);
+    let guessed = detector.guess(None, Utf8Detection::Deny);
+    // Signs alone are in no language; the detector takes a page's many ¶ for Polish.
+    if guessed.is_single_byte() && distinct_in_words(shown) == 0 { WINDOWS_1252 } else { guessed }
 }
 
 // The label in the page ("prescan a byte stream to determine its encoding", HTML standard 13.2.3.2).
@@ -334,6 +434,7 @@ mod tests {
         check(b"\xc1\xaa\xcd\xa8", Some("gb2312"), "联通", "GBK");
         check(b"x\x1b$B$\"\x1b(B", None, "xあ", "ISO-2022-JP");
         check(b"caf\xe9", Some("hz-gb-2312"), "café", "windows-1252");
+        check(b"<a>\xb6</a> <b>\xb6</b>", None, "<a>¶</a> <b>¶</b>", "windows-1252");
     }
 
     #[test]
@@ -346,6 +447,59 @@ mod tests {
         }
         // But a page that only claims to be UTF-8 is read as what it is.
         check(b"<p>Caf\xe9 cr\xe8me br\xfbl\xe9e", Some("utf-8"), "<p>Café crème brûlée", "windows-1252");
+    }
+
+    /// A page in an encoding, with a label in it or none, sent with a label or none.
+    #[track_caller]
+    fn check_page(encoding: &'static Encoding, http: Option<&str>, meta: Option<&str>, text: &str) {
+        let meta = meta.map_or(String::new(), |label| format!("<meta charset={label}>"));
+        let page = format!("<html><head>{meta}<title>x</title></head><p>{text}</p></html>");
+        let (body, _, unmappable) = encoding.encode(&page);
+        assert!(!unmappable, "{page}");
+        check(&body, http, &page, encoding.name());
+    }
+
+    #[test]
+    fn a_label_by_habit_gives_way() {
+        const RUSSIAN: &str = "Все люди рождаются свободными и равными в своём достоинстве и правах.";
+        const POLISH: &str = "Wszyscy ludzie rodzą się wolni i równi pod względem swej godności i swych praw. Są oni \
+            obdarzeni rozumem i sumieniem i powinni postępować wobec innych w duchu braterstwa. Każdy człowiek źle.";
+        const FRENCH: &str = "Tous les êtres humains naissent libres et égaux en dignité et en droits. Ils sont doués de \
+            raison et de conscience et doivent agir là où il le faut, ça et là, dès qu’ils le peuvent, sans forêt.";
+        const CHINESE: &str =
+            "人人生而自由，在尊严和权利上一律平等。他们赋有理性和良心，并应以兄弟关系的精神相对待。";
+        use encoding_rs::{GBK, ISO_8859_5, KOI8_U, WINDOWS_1250, WINDOWS_1251};
+        for latin in [None, Some("iso-8859-1"), Some("windows-1252"), Some("utf-8")] {
+            check_page(WINDOWS_1251, latin, None, RUSSIAN);
+            check_page(WINDOWS_1251, None, latin, RUSSIAN);
+            check_page(WINDOWS_1251, latin, Some("windows-1251"), RUSSIAN);
+            check_page(WINDOWS_1251, Some("windows-1251"), latin, RUSSIAN);
+            // Too short for statistics.
+            check_page(WINDOWS_1251, latin, Some("windows-1251"), "Вы");
+            check_page(ISO_8859_5, latin, None, RUSSIAN);
+            check_page(WINDOWS_1250, latin, None, POLISH);
+            check_page(GBK, latin, None, CHINESE);
+            check_page(WINDOWS_1252, latin, None, FRENCH);
+        }
+        check_page(UTF_8, Some("utf-8"), Some("gbk"), "Все люди");
+        check_page(WINDOWS_1252, Some("utf-8"), Some("iso-8859-1"), "naïef, naïeve");
+        // A label that is plainly wrong, and one that statistics say little about.
+        check_page(KOI8_U, Some("windows-1251"), Some("windows-1251"), RUSSIAN);
+        check_page(WINDOWS_1251, Some("koi8-r"), None, RUSSIAN);
+        check_page(WINDOWS_1252, Some("windows-1251"), None, FRENCH);
+        check_page(WINDOWS_1251, Some("windows-1251"), None, "The “mill” – №1");
+    }
+
+    #[test]
+    fn utf_16_without_a_mark() {
+        let page = "<html><head><title>Мельница</title></head><p>They grind, 磨坊.</p></html>";
+        let little: Vec<u8> = page.encode_utf16().flat_map(u16::to_le_bytes).collect();
+        let big: Vec<u8> = page.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        for http in [None, Some("utf-8"), Some("iso-8859-1")] {
+            check(&little, http, page, "UTF-16LE");
+            check(&big, http, page, "UTF-16BE");
+        }
+        check(b"<p>a\0b\0c and some more text</p>", None, "<p>a\0b\0c and some more text</p>", "UTF-8");
     }
 
     #[test]
