@@ -1,8 +1,10 @@
 //! What a body is: HTML, plain text, or nothing that has text, by its content type and its first bytes.
 //!
-//! A type that says HTML or plain text is believed unless the bytes begin like another kind of file; a type that says
-//! nothing is made up for by the bytes, as browsers do (MIME Sniffing Standard, sections 6 and 7). Any other type is taken
-//! at its word.
+//! A type that says HTML or plain text is believed unless the bytes begin like another kind of file, or are full of what no
+//! text has; a type that says nothing is made up for by the bytes, as browsers do (MIME Sniffing Standard, sections 6 and
+//! 7). Any other type is taken at its word.
+
+use crate::charset::unmarked_utf_16;
 
 /// A body with text in it.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -88,8 +90,10 @@ const HTML_STARTS: [&[u8]; 17] = [
 
 /// What the body is by `content_type`, a header as it came, and its bytes.
 pub fn of(content_type: Option<&str>, body: &[u8]) -> Result<Media, NoText> {
-    let essence = content_type.unwrap_or_default().split([';', ',']).next().unwrap_or_default();
-    let declared = match essence.trim().to_ascii_lowercase().as_str() {
+    // Browsers, too, read a type up to the first blank: servers write `text/html charset=utf-8`.
+    let ends = |char: char| matches!(char, ';' | ',') || char.is_ascii_whitespace();
+    let essence = content_type.unwrap_or_default().trim().split(ends).next().unwrap_or_default();
+    let declared = match essence.to_ascii_lowercase().as_str() {
         "text/html" | "application/xhtml+xml" | "application/vnd.wap.xhtml+xml" => Some(Media::Html),
         "text/plain" => Some(Media::Plain),
         // What servers send for a file they do not know. Only what cannot be anything else is taken for a page.
@@ -100,7 +104,7 @@ pub fn of(content_type: Option<&str>, body: &[u8]) -> Result<Media, NoText> {
         other if !other.contains('/') => None,
         _ => return Err(NoText::ContentType),
     };
-    if MAGICS.iter().any(|magic| body.starts_with(magic)) {
+    if MAGICS.iter().any(|magic| body.starts_with(magic)) || is_binary(body) {
         return Err(NoText::NotText);
     }
     match declared {
@@ -112,18 +116,35 @@ pub fn of(content_type: Option<&str>, body: &[u8]) -> Result<Media, NoText> {
 /// What a body is whose type nobody says.
 fn sniffed(body: &[u8]) -> Result<Media, NoText> {
     let first = body.get(..LOOKED_AT_BYTES).unwrap_or(body);
-    // UTF-16 has NULs, and a byte order mark that says so.
-    let is_utf_16 = first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]);
-    if is_utf_16 {
+    if is_utf_16(first) {
         return Ok(Media::Html);
     }
-    if first.iter().any(|&byte| matches!(byte, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f)) {
+    if first.iter().copied().any(is_binary_byte) {
         return Err(NoText::NotText);
     }
     let has_markup = first.windows(2).any(|pair| {
         pair[0] == b'<' && (pair[1].is_ascii_alphabetic() || matches!(pair[1], b'!' | b'?' | b'/'))
     });
     Ok(if has_markup { Media::Html } else { Media::Plain })
+}
+
+/// Bytes that no text has (MIME Sniffing Standard, section 3).
+fn is_binary_byte(byte: u8) -> bool {
+    matches!(byte, 0..=8 | 0x0b | 0x0e..=0x1a | 0x1c..=0x1f)
+}
+
+/// Whether a body is full of such bytes, whatever its type says: a tenth of compressed data is, and pages have one by
+/// accident.
+fn is_binary(body: &[u8]) -> bool {
+    const SHORTEST: usize = 64;
+    let first = body.get(..LOOKED_AT_BYTES).unwrap_or(body);
+    let found = first.iter().filter(|byte| is_binary_byte(**byte)).count();
+    first.len() >= SHORTEST && 20 * found > first.len() && !is_utf_16(first)
+}
+
+/// UTF-16 has NULs, and a byte order mark or their places say so.
+fn is_utf_16(first: &[u8]) -> bool {
+    first.starts_with(&[0xff, 0xfe]) || first.starts_with(&[0xfe, 0xff]) || unmarked_utf_16(first).is_some()
 }
 
 fn begins_as_html(body: &[u8]) -> bool {
@@ -140,6 +161,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn binary_bytes_are_no_text_whatever_their_type() {
+        let packed: Vec<u8> = (0..2000_u32).map(|n| (n.wrapping_mul(2_654_435_761) >> 13) as u8).collect();
+        let film = [b"\0\0\0\x18ftypmp42", &packed[..]].concat();
+        for content_type in [None, Some("text/html"), Some("text/plain; charset=utf-8")] {
+            assert_eq!(of(content_type, &film), Err(NoText::NotText), "{content_type:?}");
+        }
+        let text = "<p>Ein Müller, der mahlt. Ещё мельница.</p>".repeat(40);
+        let utf_16: Vec<u8> = text.encode_utf16().flat_map(u16::to_be_bytes).collect();
+        // A page with a NUL here and there, which browsers pass over.
+        let damaged = text.replace("mahlt", "\0\0mahlt");
+        for body in [text.as_bytes(), &utf_16, damaged.as_bytes()] {
+            assert_eq!(of(Some("text/html"), body), Ok(Media::Html));
+        }
+        assert_eq!(of(None, &utf_16), Ok(Media::Html));
+    }
+
+    #[test]
     fn types_and_first_bytes() {
         let (html, plain) = (Ok(Media::Html), Ok(Media::Plain));
         let (other, not_text) = (Err(NoText::ContentType), Err(NoText::NotText));
@@ -148,6 +186,7 @@ mod tests {
             (Some("text/html"), &b"x"[..], html),
             (Some(" Text/HTML ; charset=x"), b"", html),
             (Some("text/html, text/html"), b"x", html),
+            (Some("text/html charset=utf-8"), b"x", html),
             (Some("application/xhtml+xml"), b"x", html),
             (Some("text/plain;charset=utf-8"), b"<html>", plain),
             (Some("image/png"), b"<html>", other),
