@@ -53,8 +53,10 @@ pub(super) struct Selectors {
     version: Version,
 }
 
-/// A set of compounds is the bits of a `u64`.
-const MAX_COMPOUNDS: usize = 64;
+/// Compounds, each a bit.
+type Set = u128;
+
+const MAX_COMPOUNDS: usize = 128;
 
 impl Selectors {
     /// Reads the selectors; says in `wanted` and `names` what they look at.
@@ -202,6 +204,12 @@ impl Reader<'_> {
         self.skip_space();
         let name = self.identifier()?;
         let name = self.wanted.ask(&name);
+        // In vector graphics `xlink:href` answers to `href`, and so on.
+        for prefixed in [Attr::XLINK_HREF, Attr::XLINK_ROLE, Attr::XLINK_TITLE, Attr::XLINK_TYPE] {
+            if prefixed.in_foreign_content() == name {
+                self.wanted.attributes |= prefixed.bit();
+            }
+        }
         self.skip_space();
         if self.take(']') {
             return Ok(Test::Attribute {
@@ -259,9 +267,9 @@ pub(super) struct SelectorState<'a> {
     page: &'a str,
     ignore_case: bool,
     /// Of the element looked at last.
-    current: u64,
+    current: Set,
     /// Of each open element: its own matches, and those of it and all above.
-    frames: Vec<(u64, u64)>,
+    frames: Vec<(Set, Set)>,
 }
 
 impl<'a> SelectorState<'a> {
