@@ -239,10 +239,52 @@ fn markdown() {
     ));
     let markdown = MainOptions { format: Format::Markdown, ..MainOptions::default() };
     let expected = format!(
-        "# Mills\n\n{a} **Bold *and italic*** and `code`, a link.\n\n## List\n\n{b}\n\n3. Three\n  - Inner\n4. Four\n   More\n\n> {c}\n\n````rust\nlet a = \"```\";\n  b\n````\n\nC\n| A | B |\n| --- | --- |\n| 1\\|2 | |\n| 3 | **4** |"
+        "# Mills\n\n{a} **Bold *and italic*** and `code`, a link.\n\n## List\n\n{b}\n\n3. Three\n   - Inner\n4. Four\n   More\n\n> {c}\n\n````rust\nlet a = \"```\";\n  b\n````\n\nC\n\n| A | B |\n| --- | --- |\n| 1\\|2 | |\n| 3 | **4** |"
     );
     assert_eq!(extract(markdown.clone(), &page), expected);
     assert!(extract(MainOptions { links: true, ..markdown }, &page).contains("a [link](/x)."));
+}
+
+/// Markdown that means what the page does, however awkward that is.
+#[test]
+fn markdown_reads_back() {
+    let [a, b, ..] = PROSE;
+    let markdown = |links, body: &str| {
+        let page = frame(&format!("<article><h1>Mills</h1><p>{a}</p>{body}<p>{b}</p></article>"));
+        let text = extract(MainOptions { format: Format::Markdown, links, ..MainOptions::default() }, &page);
+        let text = text.strip_prefix(&format!("# Mills\n\n{a}\n\n")).expect("the beginning").to_owned();
+        text.strip_suffix(&format!("\n\n{b}")).expect("the end").to_owned()
+    };
+    for (body, expected) in [
+        // Backticks in code.
+        (
+            "<p>Use <code>a `b` c</code> or <code>`</code> or <code>x``</code>.",
+            "Use ``a `b` c`` or `` ` `` or ``` x`` ```.",
+        ),
+        ("<p>In <code>one <tt>two</tt> three</code> here.", "In `one two three` here."),
+        // Brackets in links, and blanks and parentheses in addresses.
+        (
+            "<p>A <a href='/w/Mill_(grinding) x'>mill [1] of <code>a[0]</code></a> there.",
+            "A [mill \\[1\\] of `a[0]`](/w/Mill_%28grinding%29%20x) there.",
+        ),
+        // As many columns in the head as in the longest row, and cells that are wider than one.
+        (
+            "<table><tr><th>A</th></tr><tr><td>1</td><td>2</td></tr><tr><td>3</td><td>4</td></tr></table>",
+            "| A | |\n| --- | --- |\n| 1 | 2 |\n| 3 | 4 |",
+        ),
+        (
+            "<table><tr><th colspan=2>A</th><th>B</th></tr><tr><td>1</td><td>2</td><td>3</td></tr><tr><td>4</td><td>5</td><td>6</td></tr></table>",
+            "| A | | B |\n| --- | --- | --- |\n| 1 | 2 | 3 |\n| 4 | 5 | 6 |",
+        ),
+        ("<blockquote><cite>Ann wrote:</cite>It grinds.</blockquote>", "> Ann wrote:\n> It grinds."),
+        // Lists in items stand below the item's text, and what follows them apart.
+        (
+            "<ol start=10><li>Ten<ul><li>Inner<li>Other</ul>and on<li>Eleven<ol><li>One</ol></ol>",
+            "10. Ten\n    - Inner\n    - Other\n\n    and on\n11. Eleven\n    1. One",
+        ),
+    ] {
+        assert_eq!(markdown(true, body), expected, "{body}");
+    }
 }
 
 #[test]

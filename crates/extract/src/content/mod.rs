@@ -7,6 +7,7 @@
 //! Trafilatura (Barbaresi 2021) does.
 
 mod clean;
+mod code;
 mod formula;
 mod measure;
 mod outline;
@@ -66,6 +67,9 @@ impl Engine {
     pub(crate) fn new(options: MainOptions, wanted: &mut Wanted, names: &mut Names) -> Self {
         if options.links {
             wanted.attributes |= Attr::HREF.bit();
+        }
+        if options.format == Format::Markdown {
+            wanted.attributes |= Attr::COLSPAN.bit();
         }
         let (vocabulary, forms) = (Vocabulary::new(wanted), Forms::new(names));
         Self { options, vocabulary, forms, outline: Outline::default() }

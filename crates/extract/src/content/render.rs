@@ -5,10 +5,11 @@
 //! in a browser. Markdown adds the marks and nothing else; characters of the text that could be read as marks are left as
 //! they are, except where a line would begin like a code fence.
 
+use super::code;
 use super::formula::{self, Forms};
 use super::outline::{Item, Outline, TEXT, is_block};
 use super::vocabulary::Traits;
-use super::writer::{Break, Writer};
+use super::writer::{Break, Head, Writer};
 use super::{Format, MainOptions};
 use crate::ExtractError;
 use crate::html::dom::Dom;
@@ -23,11 +24,11 @@ pub(super) struct Source<'a> {
 }
 
 impl Source<'_> {
-    fn text(&self, item: &Item) -> &str {
+    pub(super) fn text(&self, item: &Item) -> &str {
         self.dom.text(self.page, item.node)
     }
 
-    fn attribute(&self, item: &Item, name: Attr) -> Option<&str> {
+    pub(super) fn attribute(&self, item: &Item, name: Attr) -> Option<&str> {
         self.dom.attribute(self.page, item.node, name)
     }
 }
@@ -36,11 +37,29 @@ impl Source<'_> {
 /// proportion.
 const MAX_DEPTH: usize = 12;
 
+const BULLET: &str = "- ";
+
 /// An open list.
 struct List {
     numbered: bool,
     next: u32,
+    /// Of the last item's marker. What is inside the item stands below the text behind it.
+    width: usize,
 }
+
+/// An open table of data.
+#[derive(Default)]
+struct Table {
+    /// Cells of the current row.
+    cells: u32,
+    /// Cells of the first row that has any, and of the longest.
+    first: u32,
+    longest: u32,
+    head: Option<Head>,
+}
+
+/// Columns that one cell may take.
+const MAX_SPAN: u32 = 16;
 
 /// Renders one page.
 pub(super) struct Renderer<'a> {
@@ -51,10 +70,10 @@ pub(super) struct Renderer<'a> {
     quotes: usize,
     /// Open descriptions in lists of definitions.
     descriptions: usize,
-    /// Open tables of data, and how many cells the current row and the first one have.
-    tables: Vec<(u32, u32)>,
-    /// Within inline code: nested ones add nothing.
+    tables: Vec<Table>,
+    /// Inline code, up to its end, and what it begins with if it is marked: nested ones add nothing.
     code_end: u32,
+    ticks: Option<&'static str>,
     raw: String,
     limit: usize,
 }
@@ -71,6 +90,7 @@ impl<'a> Renderer<'a> {
             descriptions: 0,
             tables: Vec::new(),
             code_end: 0,
+            ticks: None,
             raw: String::new(),
             limit,
         }
@@ -156,11 +176,7 @@ impl<'a> Renderer<'a> {
             // Within a row everything is one line.
             match item.tag {
                 Tag::TD | Tag::TH => {
-                    if let Some((cells, _)) = self.tables.last_mut() {
-                        *cells += 1;
-                        let first = *cells == 1;
-                        self.out.cell(first);
-                    }
+                    self.cell();
                 }
                 Tag::CAPTION => self.out.break_line(Break::Line),
                 tag if is_block(tag) => self.out.space(),
@@ -179,19 +195,23 @@ impl<'a> Renderer<'a> {
                 self.out.break_line(if self.lists.is_empty() { Break::Paragraph } else { Break::Line });
                 let start =
                     self.source.attribute(item, Attr::START).and_then(|value| value.trim().parse().ok());
-                self.lists.push(List { numbered: item.tag == Tag::OL, next: start.unwrap_or(1) });
+                self.lists.push(List {
+                    numbered: item.tag == Tag::OL,
+                    next: start.unwrap_or(1),
+                    width: BULLET.len(),
+                });
             }
             Tag::LI => {
                 self.out.break_line(Break::Line);
                 self.indent();
-                let marker = match self.lists.last_mut() {
-                    Some(List { numbered: true, next }) => {
-                        let number = *next;
-                        *next = next.saturating_add(1);
-                        format!("{number}. ")
+                let mut marker = BULLET.to_owned();
+                if let Some(list) = self.lists.last_mut() {
+                    if list.numbered {
+                        marker = format!("{}. ", list.next);
+                        list.next = list.next.saturating_add(1);
                     }
-                    _ => "- ".to_owned(),
-                };
+                    list.width = marker.len();
+                }
                 self.out.marker(marker);
             }
             Tag::BLOCKQUOTE => {
@@ -201,12 +221,12 @@ impl<'a> Renderer<'a> {
             }
             Tag::TABLE if item.is_data => {
                 self.out.break_line(Break::Paragraph);
-                self.tables.push((0, 0));
+                self.tables.push(Table::default());
             }
             Tag::TR => {
                 self.out.break_line(Break::Line);
-                if let Some((cells, _)) = self.tables.last_mut() {
-                    *cells = 0;
+                if let Some(table) = self.tables.last_mut() {
+                    table.cells = 0;
                 }
             }
             Tag::P | Tag::TABLE | Tag::DL | Tag::FIGURE => {
@@ -233,7 +253,7 @@ impl<'a> Renderer<'a> {
     fn start_inline(&mut self, at: u32, item: &Item) {
         if item.tag == Tag::A {
             if self.options.links && self.markdown() && self.href(item).is_some() {
-                self.out.open("[");
+                self.out.open("[", "]");
             }
             return;
         }
@@ -241,23 +261,37 @@ impl<'a> Renderer<'a> {
             return;
         }
         match item.tag {
-            Tag::B | Tag::STRONG => self.out.open("**"),
-            Tag::I | Tag::EM => self.out.open("*"),
+            Tag::B | Tag::STRONG => self.out.open("**", "**"),
+            Tag::I | Tag::EM => self.out.open("*", "*"),
             Tag::CODE | Tag::TT | Tag::KBD | Tag::SAMP if at >= self.code_end => {
                 self.code_end = item.end;
-                if self.takes_ticks(at, item) {
-                    self.out.open("`");
+                let ticks = code::ticks_around(&self.source, at, item);
+                self.ticks = ticks.map(|(start, _)| start);
+                if let Some((start, end)) = ticks {
+                    self.out.open(start, end);
                 }
             }
             _ => {}
         }
     }
 
-    /// Whether inline code can be put between single backticks: it has none itself, and is of one line.
-    fn takes_ticks(&self, at: u32, item: &Item) -> bool {
-        self.source.outline.items[at as usize..item.end as usize].iter().all(|below| {
-            if below.tag == TEXT { !self.source.text(below).contains('`') } else { !is_block(below.tag) }
-        })
+    /// Begins a cell of the innermost table.
+    fn cell(&mut self) {
+        if let Some(table) = self.tables.last_mut() {
+            table.cells += 1;
+            self.out.cell(table.cells == 1);
+        }
+    }
+
+    /// Ends a cell; in Markdown one that is as wide as several columns has empty ones behind it.
+    fn end_cell(&mut self, item: &Item) {
+        if !self.markdown() {
+            return;
+        }
+        let span = self.source.attribute(item, Attr::COLSPAN).and_then(|span| span.trim().parse().ok());
+        for _ in 1..span.unwrap_or(1).min(MAX_SPAN) {
+            self.cell();
+        }
     }
 
     fn end(&mut self, at: u32) {
@@ -265,19 +299,27 @@ impl<'a> Renderer<'a> {
         if !self.tables.is_empty() && item.tag != TEXT {
             match item.tag {
                 Tag::TABLE if item.is_data => {
-                    self.tables.pop();
+                    if let Some(Table { first, longest, head: Some(head), .. }) = self.tables.pop()
+                        && longest > first
+                    {
+                        self.out.widen(head, longest - first);
+                    }
                     self.out.break_line(Break::Paragraph);
                 }
                 Tag::TR => {
-                    if let Some((cells, columns)) = self.tables.last_mut() {
-                        let first = *columns == 0;
-                        *columns = (*columns).max(*cells);
-                        let count = *cells;
-                        self.out.end_row(first, count);
+                    if let Some(table) = self.tables.last_mut() {
+                        let head = self.out.end_row(table.first == 0, table.cells);
+                        if table.first == 0 {
+                            (table.first, table.head) = (table.cells, head);
+                        }
+                        table.longest = table.longest.max(table.cells);
                     }
                 }
-                Tag::CAPTION => self.out.break_line(Break::Line),
-                Tag::TD | Tag::TH => {}
+                // What stands right above a table in Markdown is taken for its head.
+                Tag::CAPTION => {
+                    self.out.break_line(if self.markdown() { Break::Paragraph } else { Break::Line });
+                }
+                Tag::TD | Tag::TH => self.end_cell(&item),
                 tag if is_block(tag) => self.out.space(),
                 _ => self.end_inline(&item),
             }
@@ -291,6 +333,9 @@ impl<'a> Renderer<'a> {
                 self.lists.pop();
                 self.out.break_line(if self.lists.is_empty() { Break::Paragraph } else { Break::Line });
                 self.indent();
+                if let Some(List { width, .. }) = self.lists.last() {
+                    self.out.back_in_item(*width);
+                }
             }
             Tag::LI | Tag::DD => {
                 self.descriptions -= usize::from(item.tag == Tag::DD);
@@ -315,36 +360,60 @@ impl<'a> Renderer<'a> {
             if !self.options.links {
                 return;
             }
-            let href = self.href(item).map(str::to_owned);
-            match href {
-                Some(href) if self.markdown() => self.out.close("[", &format!("]({href})")),
+            match self.href(item) {
+                Some(href) if self.markdown() => self.out.close("[", &format!("({href})")),
                 Some(href) => self.out.text(&format!(" ({href})")),
                 None => {}
             }
             return;
         }
+        // In forums: `<blockquote><cite>Ann wrote:</cite>What she wrote.`
+        if item.tag == Tag::CITE && self.quotes > 0 && self.out.ends_with(':') {
+            self.out.break_line(Break::Line);
+        }
         if !self.markdown() {
             return;
         }
         match item.tag {
-            Tag::B | Tag::STRONG => self.out.close("**", "**"),
-            Tag::I | Tag::EM => self.out.close("*", "*"),
-            Tag::CODE | Tag::TT | Tag::KBD | Tag::SAMP => self.out.close("`", "`"),
+            Tag::B | Tag::STRONG => self.out.close("**", ""),
+            Tag::I | Tag::EM => self.out.close("*", ""),
+            Tag::CODE | Tag::TT | Tag::KBD | Tag::SAMP if item.end == self.code_end => {
+                if let Some(ticks) = self.ticks.take() {
+                    self.out.close(ticks, "");
+                }
+            }
             _ => {}
         }
     }
 
-    /// Where a link leads, if that can be written down.
-    fn href(&self, item: &Item) -> Option<&str> {
+    /// Where a link leads, if that is a place elsewhere; what would end it when it is read again is written by number.
+    fn href(&self, item: &Item) -> Option<String> {
         let href = self.source.attribute(item, Attr::HREF)?.trim();
         let scripted = href.get(..11).is_some_and(|scheme| scheme.eq_ignore_ascii_case("javascript:"));
-        let plain = !href.bytes().any(|byte| byte <= b' ' || matches!(byte, b'(' | b')' | b'<' | b'>'));
-        (!href.is_empty() && !href.starts_with('#') && !scripted && plain).then_some(href)
+        if href.is_empty() || href.starts_with('#') || scripted {
+            return None;
+        }
+        let mut written = String::with_capacity(href.len());
+        for char in href.chars() {
+            match char {
+                ' ' => written.push_str("%20"),
+                '(' => written.push_str("%28"),
+                ')' => written.push_str("%29"),
+                '<' => written.push_str("%3C"),
+                '>' => written.push_str("%3E"),
+                // Line ends and tabs, which browsers leave out, too.
+                control if control.is_ascii_control() => {}
+                other => written.push(other),
+            }
+        }
+        Some(written)
     }
 
     /// Tells the writer how its lines begin.
     fn indent(&mut self) {
-        let indent = 2 * self.lists.len().saturating_sub(1).min(MAX_DEPTH);
+        let outer = self.lists.len().saturating_sub(1).min(MAX_DEPTH);
+        let width = |list: &List| if self.markdown() { list.width } else { BULLET.len() };
+        let indent = self.lists.iter().take(outer).map(width).sum();
         let quotes = if self.markdown() { self.quotes.min(MAX_DEPTH) } else { 0 };
         self.out.begin_lines(quotes, indent);
     }
@@ -374,46 +443,13 @@ impl<'a> Renderer<'a> {
         let text = raw.trim_end().trim_start_matches(['\n', '\r']);
         if !text.is_empty() {
             if self.tables.is_empty() {
-                let language = self.language(at).to_owned();
+                let language = if self.markdown() { code::language(&self.source, at) } else { "" }.to_owned();
                 self.out.preformatted(text, &language);
             } else {
                 self.out.text(text);
             }
         }
         self.raw = raw;
-    }
-
-    /// The language of code, as highlighters write it into class names: `language-x`, `lang-x`, `highlight-x`,
-    /// `brush: x`; on the element, the one around it or the first one in it.
-    fn language(&self, at: u32) -> &str {
-        if !self.markdown() {
-            return "";
-        }
-        let items = &self.source.outline.items;
-        let around = items[at as usize].parent;
-        let inside = items.get(at as usize + 1).filter(|item| item.tag == Tag::CODE).map_or(at, |_| at + 1);
-        [at, inside, around, items[around as usize].parent]
-            .iter()
-            .filter_map(|&at| self.source.attribute(&items[at as usize], Attr::CLASS))
-            .filter(|class| class.len() < 256)
-            .flat_map(|class| {
-                let mut after_brush = false;
-                class.split_ascii_whitespace().filter_map(move |word| {
-                    let word = word.trim_end_matches(';');
-                    let is_brush = std::mem::replace(&mut after_brush, word == "brush:");
-                    let prefixed = ["language-", "lang-", "highlight-source-", "highlight-", "brush:"]
-                        .iter()
-                        .find_map(|prefix| word.strip_prefix(prefix));
-                    prefixed.or(is_brush.then_some(word))
-                })
-            })
-            .find(|name| {
-                let name = name.as_bytes();
-                (1..20).contains(&name.len())
-                    && name.iter().all(|byte| byte.is_ascii_alphanumeric() || b"+#-_.".contains(byte))
-                    && !matches!(name, b"default" | b"none" | b"text-html-basic")
-            })
-            .unwrap_or("")
     }
 }
 

@@ -13,8 +13,19 @@ pub(super) enum Break {
 /// An inline mark that has been asked for; written once there is text for it.
 struct Mark {
     name: &'static str,
+    end: &'static str,
     written: bool,
 }
+
+/// Where the first row of a table in Markdown ends, and the line below it.
+#[derive(Clone, Copy)]
+pub(super) struct Head {
+    row_end: usize,
+    rule_end: usize,
+}
+
+/// A column's part of that line.
+const RULE: &str = " --- |";
 
 /// Each line ends and begins all open marks, so they must not be many.
 const MAX_MARKS: usize = 8;
@@ -32,6 +43,8 @@ pub(super) struct Writer {
     quoted: usize,
     /// The width of the marker whose item we are in: further lines of the item stand below its text.
     hanging: usize,
+    /// Whether a list in the item has just ended, so that text of the item itself must stand apart from it.
+    after_list: bool,
     heading: Option<Tag>,
     marks: Vec<Mark>,
     /// Marks asked for inside as many as are written.
@@ -54,6 +67,7 @@ impl Writer {
             marker: None,
             quoted: 0,
             hanging: 0,
+            after_list: false,
             heading: None,
             marks: Vec::new(),
             unwritten: 0,
@@ -65,6 +79,10 @@ impl Writer {
 
     pub(super) fn len(&self) -> usize {
         self.out.len()
+    }
+
+    pub(super) fn ends_with(&self, char: char) -> bool {
+        self.out.ends_with(char)
     }
 
     /// What comes next stands apart from what came before.
@@ -100,6 +118,13 @@ impl Writer {
         self.indent = indent;
         self.hanging = 0;
         self.marker = None;
+        self.after_list = false;
+    }
+
+    /// A list within an item is over, and the item, whose marker is that wide, goes on.
+    pub(super) fn back_in_item(&mut self, width: usize) {
+        self.hanging = width;
+        self.after_list = self.markdown;
     }
 
     pub(super) fn marker(&mut self, marker: String) {
@@ -111,6 +136,7 @@ impl Writer {
     pub(super) fn unmark(&mut self) {
         self.marker = None;
         self.hanging = 0;
+        self.after_list = false;
     }
 
     pub(super) fn heading(&mut self, tag: Tag) {
@@ -122,24 +148,25 @@ impl Writer {
         self.caret = true;
     }
 
-    /// Begins an inline mark.
-    pub(super) fn open(&mut self, name: &'static str) {
+    /// Begins an inline mark, which ends with `end` unless [`close`](Self::close) says more.
+    pub(super) fn open(&mut self, name: &'static str, end: &'static str) {
         if self.marks.len() < MAX_MARKS {
-            self.marks.push(Mark { name, written: false });
+            self.marks.push(Mark { name, end, written: false });
         } else {
             self.unwritten += 1;
         }
     }
 
-    /// Ends the innermost mark of that name.
-    pub(super) fn close(&mut self, name: &'static str, end: &str) {
+    /// Ends the innermost mark if it has that name, and adds what belongs behind it.
+    pub(super) fn close(&mut self, name: &'static str, behind: &str) {
         if self.unwritten > 0 {
             self.unwritten -= 1;
         } else if self.marks.last().is_some_and(|mark| mark.name == name)
             && let Some(mark) = self.marks.pop()
             && mark.written
         {
-            self.out.push_str(end);
+            self.out.push_str(mark.end);
+            self.out.push_str(behind);
         }
     }
 
@@ -147,11 +174,7 @@ impl Writer {
     fn suspend_marks(&mut self) {
         for mark in self.marks.iter_mut().rev() {
             if std::mem::take(&mut mark.written) {
-                match mark.name {
-                    // A link's text ends with its line.
-                    "[" => self.out.push(']'),
-                    name => self.out.push_str(name),
-                }
+                self.out.push_str(mark.end);
             }
         }
     }
@@ -179,11 +202,24 @@ impl Writer {
 
     fn word(&mut self, word: &str) {
         self.begin(word);
-        if self.in_row && self.markdown && word.contains('|') {
-            self.out.push_str(&word.replace('|', "\\|"));
-        } else {
-            self.out.push_str(word);
+        let (in_row, in_link) = (self.markdown && self.in_row, self.in_link_text());
+        let ends_something = |char| (in_row && char == '|') || (in_link && matches!(char, '[' | ']'));
+        let mut rest = word;
+        while (in_row || in_link)
+            && let Some(at) = rest.find(ends_something)
+        {
+            self.out.push_str(&rest[..at]);
+            self.out.push('\\');
+            self.out.push_str(&rest[at..=at]);
+            rest = &rest[at + 1..];
         }
+        self.out.push_str(rest);
+    }
+
+    /// Whether a bracket would end a link's text. In code it is code.
+    fn in_link_text(&self) -> bool {
+        self.marks.iter().any(|mark| mark.name == "[")
+            && !self.marks.iter().any(|mark| mark.name.starts_with('`'))
     }
 
     /// Writes all that is due before a piece of text.
@@ -224,9 +260,10 @@ impl Writer {
         if self.due == Break::None && !self.out.is_empty() {
             return false;
         }
+        let apart = std::mem::take(&mut self.after_list) && self.marker.is_none();
         if !self.out.is_empty() {
             trim_line(&mut self.out);
-            if self.due == Break::Paragraph {
+            if apart || self.due == Break::Paragraph {
                 self.out.push('\n');
                 self.out.extend(std::iter::repeat_n('>', self.quotes.min(self.quoted)));
             }
@@ -276,26 +313,37 @@ impl Writer {
         self.in_row = true;
     }
 
-    /// Ends a row; after the first one Markdown wants a line that says where the columns are.
-    pub(super) fn end_row(&mut self, first: bool, cells: u32) {
+    /// Ends a row; after the first one Markdown wants a line that says where the columns are. Says where the two end.
+    pub(super) fn end_row(&mut self, first: bool, cells: u32) -> Option<Head> {
         self.suspend_marks();
+        let mut head = None;
         if self.markdown && cells > 0 && self.in_row {
             if !self.out.ends_with(' ') {
                 self.out.push(' ');
             }
             self.out.push('|');
             if first {
+                let row_end = self.out.len();
                 self.out.push('\n');
                 let marker = self.marker.take();
                 self.prefix();
                 self.marker = marker;
                 self.out.push('|');
                 for _ in 0..cells {
-                    self.out.push_str(" --- |");
+                    self.out.push_str(RULE);
                 }
+                head = Some(Head { row_end, rule_end: self.out.len() });
             }
         }
         self.break_line(Break::Line);
+        head
+    }
+
+    /// Gives the head of the table that was written last so many more columns: what goes beyond it would not be shown.
+    pub(super) fn widen(&mut self, head: Head, columns: u32) {
+        let columns = columns as usize;
+        self.out.insert_str(head.rule_end, &RULE.repeat(columns));
+        self.out.insert_str(head.row_end, &" |".repeat(columns));
     }
 
     /// Writes a formula in TeX.

@@ -57,7 +57,7 @@ mod tags {
 mod attributes {
     use super::Attr;
     numbered! { Attr: u16, ATTR_NAMES,
-        ALT "alt" ALTTEXT "alttext" ARIA_EXPANDED "aria-expanded" ARIA_HIDDEN "aria-hidden" CLASS "class" COLOR "color" DATA_AD "data-ad"
+        ALT "alt" ALTTEXT "alttext" ARIA_EXPANDED "aria-expanded" ARIA_HIDDEN "aria-hidden" CLASS "class" COLOR "color" COLSPAN "colspan" DATA_AD "data-ad"
         DATA_ADVERTISEMENT "data-advertisement" DATA_TEXT_AD "data-text-ad" DISPLAY "display" ENCODING "encoding" FACE "face"
         HIDDEN "hidden" HREF "href" ID "id" ITEMPROP "itemprop" ITEMTYPE "itemtype" PLACEHOLDER "placeholder" REL "rel" ROLE "role"
         SIZE "size" START "start" STYLE "style" TITLE "title" TYPE "type" VALUE "value"
