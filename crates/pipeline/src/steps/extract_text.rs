@@ -3,282 +3,16 @@
 use crate::step::{Alternative, Context, Needs};
 use crate::{BuildError, Built, Document, Step, Verdict};
 use gristmill_extract::{
-    Algorithm, Extractor, Format, JustextOptions, MainOptions, Options, StopWords, Version, charset,
+    Extractor, charset,
     media::{self, Media},
 };
-use schemars::JsonSchema;
-use serde::Deserialize;
+use params::Name;
 use std::borrow::Cow;
 
+mod params;
+pub use params::Params;
+
 pub struct ExtractText;
-
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-pub struct Params {
-    /// The algorithm. The parameters from `main_content` on are Resiliparse's; of these `main` knows `links` and
-    /// `comments`.
-    extractor: Name,
-    /// Those that `union` tries, the preferred one first; `[main, resiliparse, justext]` if not given.
-    of: Option<Vec<Member>>,
-    /// Which version of Resiliparse to answer as. DCLM was made with the generation of 0.14.7.
-    version: ResiliparseVersion,
-    /// How `main` writes the text.
-    format: Layout,
-    /// The parameters of `justext`.
-    justext: Justext,
-    /// `detect` tells the encoding from byte order mark, HTTP header, meta element and content; `dclm` takes every page
-    /// for strict UTF-8, and those that are not as broken.
-    charset: Charset,
-    /// Only the main content; otherwise all text of the page.
-    main_content: bool,
-    /// Line breaks, list bullets and indentation; otherwise one line.
-    preserve_formatting: bool,
-    /// A bullet or the number in front of list items.
-    list_bullets: bool,
-    /// The `alt` texts of images.
-    alt_texts: bool,
-    /// Addresses behind links.
-    links: bool,
-    /// Form fields and their values.
-    form_fields: bool,
-    /// What pages show without scripting.
-    noscript: bool,
-    /// Whether comment sections count as main content. If not given, they do in `resiliparse` and do not in `main`, where
-    /// postings in a forum always do.
-    comments: Option<bool>,
-    /// Whether bylines and dates do (version 2.0.1 only).
-    post_meta: bool,
-    /// Whether elements with a class like `hidden` do (version 2.0.1 only).
-    hidden_elements: bool,
-    /// Elements to leave out, as CSS selectors.
-    skip_elements: Vec<String>,
-    /// Keep documents without any text; otherwise they are dropped.
-    keep_empty: bool,
-}
-
-impl Default for Params {
-    fn default() -> Self {
-        let options = Options::default();
-        Self {
-            extractor: Name::Main,
-            of: None,
-            version: ResiliparseVersion::V0_14_7,
-            format: Layout::Plain,
-            justext: Justext::default(),
-            charset: Charset::Detect,
-            main_content: options.main_content,
-            preserve_formatting: options.preserve_formatting,
-            list_bullets: options.list_bullets,
-            alt_texts: options.alt_texts,
-            links: options.links,
-            form_fields: options.form_fields,
-            noscript: options.noscript,
-            comments: None,
-            post_meta: options.post_meta,
-            hidden_elements: options.hidden_elements,
-            skip_elements: options.skip_elements,
-            keep_empty: false,
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Name {
-    /// Our own, for quality.
-    Main,
-    /// Resiliparse's rules, byte for byte.
-    Resiliparse,
-    /// jusText's rules.
-    Justext,
-    /// The first of several whose text is kept by the steps that follow.
-    Union,
-}
-
-/// What `union` may try.
-#[derive(Clone, Copy, PartialEq, Eq, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Member {
-    Main,
-    Resiliparse,
-    Justext,
-}
-
-/// In the paper resiliparse, trafilatura and jusText; `main` stands where trafilatura does.
-const UNION: [Member; 3] = [Member::Main, Member::Resiliparse, Member::Justext];
-
-impl Member {
-    fn name(self) -> &'static str {
-        match self {
-            Self::Main => "main",
-            Self::Resiliparse => "resiliparse",
-            Self::Justext => "justext",
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Layout {
-    /// Lines and paragraphs.
-    Plain,
-    /// Headings, lists, tables, emphasis and code marked.
-    Markdown,
-}
-
-/// Parameters by their names in jusText.
-#[derive(Debug, Deserialize, JsonSchema)]
-#[serde(default, deny_unknown_fields)]
-struct Justext {
-    /// Which words are function words: English ones, or none for texts of any language.
-    stop_words: Words,
-    /// Shorter paragraphs are judged by their neighbours, in characters.
-    length_low: usize,
-    /// Longer ones with enough function words are good by themselves, in characters.
-    length_high: usize,
-    /// Share of function words below which a paragraph is boilerplate.
-    stopwords_low: f64,
-    /// Share of function words from which on it is good.
-    stopwords_high: f64,
-    /// Share of characters in links above which it is boilerplate.
-    max_link_density: f64,
-    /// How far before a good paragraph a heading may stand, in characters.
-    max_heading_distance: usize,
-    /// Headings are paragraphs like others.
-    no_headings: bool,
-    /// All paragraphs, boilerplate included, as DCLM's `html_content_extraction_modifier` has it.
-    all_paragraphs: bool,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Words {
-    English,
-    Any,
-}
-
-impl Default for Justext {
-    fn default() -> Self {
-        let options = JustextOptions::default();
-        Self {
-            stop_words: Words::English,
-            length_low: options.length_low,
-            length_high: options.length_high,
-            stopwords_low: options.stopwords_low,
-            stopwords_high: options.stopwords_high,
-            max_link_density: options.max_link_density,
-            max_heading_distance: options.max_heading_distance,
-            no_headings: options.no_headings,
-            all_paragraphs: options.all_paragraphs,
-        }
-    }
-}
-
-impl Justext {
-    fn options(&self) -> JustextOptions {
-        JustextOptions {
-            stop_words: match self.stop_words {
-                Words::English => StopWords::English,
-                Words::Any => StopWords::Any,
-            },
-            length_low: self.length_low,
-            length_high: self.length_high,
-            stopwords_low: self.stopwords_low,
-            stopwords_high: self.stopwords_high,
-            max_link_density: self.max_link_density,
-            max_heading_distance: self.max_heading_distance,
-            no_headings: self.no_headings,
-            all_paragraphs: self.all_paragraphs,
-            ..JustextOptions::default()
-        }
-    }
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-enum ResiliparseVersion {
-    #[serde(rename = "0.14.7")]
-    V0_14_7,
-    #[serde(rename = "2.0.1")]
-    V2_0_1,
-}
-
-#[derive(Clone, Copy, Debug, Deserialize, JsonSchema)]
-#[serde(rename_all = "snake_case")]
-enum Charset {
-    Detect,
-    Dclm,
-}
-
-impl Params {
-    /// What is tried on a page, in that order.
-    fn members(&self) -> Result<Vec<Member>, BuildError> {
-        let one = match (self.extractor, &self.of) {
-            (Name::Union, None) => return Ok(UNION.to_vec()),
-            (Name::Union, Some(of)) => {
-                let twice = of.iter().enumerate().any(|(at, name)| of.iter().take(at).any(|n| n == name));
-                if of.is_empty() || twice {
-                    return Err(BuildError::new("`of` names at least one extractor, each once"));
-                }
-                return Ok(of.clone());
-            }
-            (_, Some(_)) => return Err(BuildError::new("`of` is for `extractor: union`")),
-            (Name::Main, None) => Member::Main,
-            (Name::Resiliparse, None) => Member::Resiliparse,
-            (Name::Justext, None) => Member::Justext,
-        };
-        Ok(vec![one])
-    }
-
-    fn algorithm(&self, member: Member) -> Algorithm {
-        match member {
-            Member::Main => Algorithm::Main(MainOptions {
-                format: match self.format {
-                    Layout::Plain => Format::Plain,
-                    Layout::Markdown => Format::Markdown,
-                },
-                comments: self.comments.unwrap_or(false),
-                links: self.links,
-            }),
-            Member::Resiliparse => Algorithm::Resiliparse(self.resiliparse()),
-            Member::Justext => Algorithm::Justext(self.justext.options()),
-        }
-    }
-
-    fn pages(&self) -> Result<Pages, BuildError> {
-        let members = self.members()?;
-        let algorithms = members.iter().map(|member| self.algorithm(*member)).collect();
-        Ok(Pages {
-            extractor: Extractor::with(algorithms).map_err(|e| BuildError::new(e.to_string()))?,
-            names: members.into_iter().map(Member::name).collect(),
-            charset: match self.charset {
-                Charset::Detect => charset::Charset::Detect,
-                Charset::Dclm => charset::Charset::Dclm,
-            },
-            keep_empty: self.keep_empty,
-        })
-    }
-
-    fn resiliparse(&self) -> Options {
-        Options {
-            version: match self.version {
-                ResiliparseVersion::V0_14_7 => Version::V0_14_7,
-                ResiliparseVersion::V2_0_1 => Version::V2_0_1,
-            },
-            main_content: self.main_content,
-            preserve_formatting: self.preserve_formatting,
-            list_bullets: self.list_bullets,
-            alt_texts: self.alt_texts,
-            links: self.links,
-            form_fields: self.form_fields,
-            noscript: self.noscript,
-            comments: self.comments.unwrap_or(Options::default().comments),
-            post_meta: self.post_meta,
-            hidden_elements: self.hidden_elements,
-            skip_elements: self.skip_elements.clone(),
-            ..Options::default()
-        }
-    }
-}
 
 impl Step for ExtractText {
     const NAME: &'static str = "extract_text";
@@ -301,11 +35,11 @@ impl Step for ExtractText {
     type Params = Params;
 
     fn check(params: &Params) -> Result<(), BuildError> {
-        params.pages().map(|_| ())
+        Pages::new(params).map(|_| ())
     }
 
     fn build(params: &Params, _: &Context) -> Result<Built, BuildError> {
-        let mut pages = params.pages()?;
+        let mut pages = Pages::new(params)?;
         // The body stays where it is: the reader takes its buffer back, and no later step sees it.
         Ok(match params.extractor {
             Name::Union => Built::alternatives(move |doc| pages.texts(doc)),
@@ -332,6 +66,17 @@ struct Pages {
 const PLAIN: &str = "none";
 
 impl Pages {
+    fn new(params: &Params) -> Result<Self, BuildError> {
+        let members = params.members()?;
+        let algorithms = members.iter().map(|member| params.algorithm(*member)).collect();
+        Ok(Self {
+            extractor: Extractor::with(algorithms).map_err(|e| BuildError::new(e.to_string()))?,
+            names: members.into_iter().map(params::Member::name).collect(),
+            charset: params.charset(),
+            keep_empty: params.keep_empty,
+        })
+    }
+
     /// The text of a page by the one extractor.
     fn text(&mut self, doc: &Document) -> Result<String, Verdict> {
         let text = match decoded(doc, self.charset)? {
@@ -393,10 +138,12 @@ fn decoded(doc: &Document, policy: charset::Charset) -> Result<(Media, Cow<'_, s
 
 /// The `charset` parameter of a content type.
 fn charset_of(content_type: &str) -> Option<&str> {
-    content_type.split(';').skip(1).find_map(|parameter| {
+    content_type.split(';').find_map(|parameter| {
         let (name, value) = parameter.split_once('=')?;
+        // The semicolon before it may be missing.
+        let name = name.trim_end().rsplit(|char: char| char.is_ascii_whitespace()).next()?;
         let value = value.trim().trim_matches(['"', '\'']);
-        (name.trim().eq_ignore_ascii_case("charset") && !value.is_empty()).then_some(value)
+        (name.eq_ignore_ascii_case("charset") && !value.is_empty()).then_some(value)
     })
 }
 
@@ -440,9 +187,39 @@ mod tests {
         };
         check("extractor: resiliparse", "keep: a\n\nb");
         check("extractor: resiliparse, version: 2.0.1", "keep: a");
+        for version in ["2", "\"2\"", "\"2.0.1\""] {
+            check(&format!("extractor: resiliparse, version: {version}"), "keep: a");
+        }
+        check("extractor: resiliparse, version: 1", "keep: a\n\nb");
         check("extractor: resiliparse, version: 2.0.1, hidden_elements: true", "keep: a\n\nc");
         check("extractor: resiliparse, skip_elements: [.spinner]", "keep: a");
         check("extractor: justext, justext: {all_paragraphs: true}", "keep: a\nb\nc");
+    }
+
+    #[test]
+    fn what_an_extractor_does_not_know_is_refused() {
+        for (params, expected) in [
+            ("skip_elements: [nav]", "refused: `skip_elements` is for `extractor: resiliparse`"),
+            ("main_content: false", "refused: `main_content` is for `extractor: resiliparse`"),
+            ("version: 2", "refused: `version` is for `extractor: resiliparse`"),
+            ("extractor: resiliparse, format: markdown", "refused: `format` is for `extractor: main`"),
+            (
+                "extractor: resiliparse, justext: {no_headings: true}",
+                "refused: `justext` is for `extractor: justext`",
+            ),
+            (
+                "extractor: justext, links: true",
+                "refused: `links` is for `extractor: main` or `extractor: resiliparse`",
+            ),
+        ] {
+            assert_eq!(outcome(&[], &format!("extract_text: {{{params}}}"), "{}"), expected);
+        }
+        for params in [
+            "links: true, comments: true, format: markdown, main_content: true",
+            "extractor: union, skip_elements: [nav], format: markdown, justext: {no_headings: true}",
+        ] {
+            check_page(&format!("extract_text: {{{params}}}"), Some("text/html"), b"<p>a", "keep: a");
+        }
     }
 
     #[test]
@@ -493,6 +270,7 @@ mod tests {
     #[test]
     fn parameters_of_a_content_type() {
         assert_eq!(charset_of("text/html; a=b; Charset = 'x' "), Some("x"));
+        assert_eq!(charset_of("text/html charset=x"), Some("x"));
         assert_eq!(charset_of("text/html; charset="), None);
         assert_eq!(charset_of("text/html"), None);
     }
