@@ -18,6 +18,7 @@ pub mod autoscale;
 mod bits;
 pub mod driver;
 pub mod engine;
+mod filters;
 mod index;
 pub mod metrics;
 pub mod prepare;

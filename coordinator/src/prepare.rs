@@ -3,9 +3,10 @@
 //! behind.
 
 use crate::allow::{Allow, Denied};
+use crate::filters::Filters;
 use crate::index::{self, IndexProblem};
 use gristmill_job::resolve::{ResolveError, Resolver};
-use gristmill_job::{IndexError, JobError, Plan, PlanError, plan};
+use gristmill_job::{FilterError, IndexError, JobError, Plan, PlanError, plan};
 use gristmill_pipeline::recipe::InputFormat;
 use gristmill_pipeline::step::{Context, Kind, Needs};
 use gristmill_pipeline::{Built, Recipe, Resources};
@@ -35,6 +36,8 @@ pub enum PrepareError {
     Step { place: usize, step: &'static str, why: String },
     #[error("step {place} of the recipe, {step}: {problem}")]
     Index { place: usize, step: &'static str, problem: IndexProblem },
+    #[error("step {place} of the recipe, {step}: {error}")]
+    Filter { place: usize, step: &'static str, error: FilterError },
     #[error("{0}")]
     Recipe(String),
     #[error(transparent)]
@@ -73,10 +76,12 @@ impl PrepareError {
             Self::Index { problem: IndexProblem::Index(error), .. } if error.is_retryable() => {
                 PrepareErrorKind::Retry
             }
+            Self::Filter { error: FilterError::Job(JobError::Store(error)), .. } => of_store(error.kind()),
             Self::NoInput
             | Self::Resource(_)
             | Self::Step { .. }
             | Self::Index { .. }
+            | Self::Filter { .. }
             | Self::Recipe(_)
             | Self::Plan(_) => PrepareErrorKind::Invalid,
         }
@@ -116,12 +121,15 @@ pub async fn prepare(
     allow.check_recipe(recipe)?;
     let (planned, resources) = resolver.resolve(&allow.models(recipe)?).await?;
     let cx = Context { resources: &resources, seed: recipe.head.seed };
-    let mut has_alternatives = false;
+    let (mut has_alternatives, mut filters) = (false, Filters::default());
     for spec in &recipe.steps {
         let at = |why: String| PrepareError::Step { place: spec.index, step: spec.def.name, why };
         let built = spec.parsed.build(&cx).map_err(|e| at(e.to_string()))?;
         if matches!(built, Built::Alternatives(_)) && std::mem::replace(&mut has_alternatives, true) {
             return Err(at("there may be one step that tries several extractors".to_owned()));
+        }
+        if let Built::Bloom(bloom) = built {
+            filters.add(spec, bloom)?;
         }
     }
     let patterns: Vec<Pattern> = recipe
@@ -141,10 +149,12 @@ pub async fn prepare(
     let listing = lister.list(&patterns).await?;
     check_order(recipe, &listing)?;
     let indexes = index::planned(stores, recipe, listing.sha256()).await?;
+    let begun_with = filters.planned(stores).await?;
     // The plan counts tasks by reading the listing once more, which blocks.
     let (job, for_plan, listed) = (job.to_owned(), recipe.clone(), listing.clone());
-    let plan =
-        tokio::task::spawn_blocking(move || plan(&job, &for_plan, &listed, planned, indexes)).await??;
+    let planned = move || plan(&job, &for_plan, &listed, planned, indexes, begun_with);
+    let plan = tokio::task::spawn_blocking(planned).await??;
+    filters.check_saves(stores, &plan).await?;
     Ok(Prepared { plan, listing, resources })
 }
 

@@ -217,7 +217,10 @@ fn filters_are_kept_for_other_jobs() {
         names.sort_unstable();
         names
     };
-    assert_eq!(names(&folder.join("kept")), ["00000-of-00002.bloom", "00001-of-00002.bloom"]);
+    assert_eq!(
+        names(&folder.join("kept")),
+        ["00000-of-00002.bloom", "00001-of-00002.bloom", "saved_by.json"]
+    );
     let second = run(", load: kept, save: more", "in/2.jsonl", "b").expect("runs");
     assert_eq!([first.clone(), second].concat(), whole);
     // Asking changes nothing: the same documents are known as often as one asks, and none of their own is.

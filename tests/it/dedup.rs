@@ -419,3 +419,38 @@ fn no_source_is_wiped_out() {
     assert_eq!(files, sizes);
     assert_eq!(joined["held_sources"], 3);
 }
+
+#[test]
+fn an_input_file_may_be_a_source() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    // Three quarters of the second file are copies from the first, and a tenth of the third. Nothing in a record tells its file.
+    let record = |file: u64, number: u64| {
+        let copied = (file == 1 && !number.is_multiple_of(4)) || (file == 2 && number.is_multiple_of(10));
+        let of = if copied { 0 } else { file };
+        let words: Vec<String> = (0..150).map(|word| format!("f{of}n{number}w{word}")).collect();
+        json!({"id": format!("{file}-{number:03}"), "text": words.join(" ")})
+    };
+    corpus(folder, &[120, 100, 100], record);
+    // The second dedup knows files that only the first pass read.
+    for before in ["", "- exact_dedup: {content_key: id}\n"] {
+        let guard = "max_drop_share_per_source: {source: file, share: 0.5}";
+        recipe(folder, &format!("{before}- minhash_dedup: {{preset: fineweb, {guard}}}\n"), "");
+        run_both(folder);
+        let kept = rows(&folder.join("one"));
+        let of_file = |file: &str| {
+            kept.iter().filter(|row| row["id"].as_str().is_some_and(|id| id.starts_with(file))).count()
+        };
+        assert_eq!([of_file("0-"), of_file("1-"), of_file("2-")], [120, 100, 90], "{before}");
+        // However files are cut into tasks, or grouped.
+        for (lanes, size) in [("2", "100KiB"), ("8", "64MiB")] {
+            let size = format!("tasks.size={size}");
+            let manifest =
+                must_run(folder, &["--lanes", lanes, "--set", &size, "--output", "other", "--overwrite"]);
+            assert_eq!(rows(&folder.join("other")), kept, "{before}{size}");
+            let joined = &manifest["joined"][0];
+            assert_eq!((&joined["duplicates"], &joined["held_sources"]), (&json!(10), &json!(1)));
+            assert_eq!(joined["sources"], json!([{"duplicates": 75, "documents": 100, "source": "1.jsonl"}]));
+        }
+    }
+}

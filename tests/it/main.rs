@@ -8,6 +8,7 @@ mod cluster;
 mod clusters;
 mod dclm;
 mod dedup;
+mod filters;
 mod hostile;
 mod index;
 mod operate;

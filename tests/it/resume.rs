@@ -223,8 +223,18 @@ fn what_was_observed_and_what_waits_for_a_program_is_not_lost() {
 fn passes_between_barriers_go_on_where_they_were() {
     let slow = format!("- fault_injection: {{sleep_ms: {SLEEP_MS}}}\n");
     let dedups = "- exact_dedup\n- minhash_dedup: {preset: fineweb, clusters: true}\n";
-    let steps = format!("{slow}{dedups}- keep_top: {{key: n, share: 90%}}\n{slow}");
-    check(&steps, "jsonl.zst", &[0, 11]);
+    // The pass that tells of joined documents is killed as well: it tells all of them, and each once.
+    let steps = format!("{slow}{dedups}{slow}- keep_top: {{key: n, share: 90%}}\n{slow}");
+    check(&steps, "jsonl.zst", &[0, 8, 11]);
+}
+
+#[test]
+fn passes_around_a_filter_go_on_where_they_were() {
+    let slow = format!("- fault_injection: {{sleep_ms: {SLEEP_MS}}}\n");
+    for more in ["", ", annotate: true"] {
+        let dedup = format!("- bff_dedup: {{min_ngram_size: 5, max_ngram_size: 5, fp_rate: 1e-9{more}}}\n");
+        check(&format!("{slow}{dedup}{slow}"), "jsonl.zst", &[0, 2]);
+    }
 }
 
 #[test]

@@ -4,7 +4,7 @@
 use crate::run::{Random, corpus, must_run, published};
 use gristmill_coordinator::{Allow, Coordinator, CoordinatorSettings, Submission};
 use gristmill_job::resolve::Resolver;
-use gristmill_job::{JobState, Workspace};
+use gristmill_job::{Job, JobState, Workspace};
 use gristmill_queue::{MemoryQueue, Settings, TokioClock};
 use gristmill_storage::fault::{Fault, Faults, Faulty};
 use gristmill_storage::meter::Op;
@@ -55,42 +55,13 @@ fn one(seed: u64, recipe: &str, input: &Path) -> BTreeMap<String, Vec<u8>> {
     let memory = Arc::new(MemoryStore::new("sim"));
     let faults = Arc::new(Faults::default());
     plan_faults(&faults, &mut random);
-    let settings = Settings {
-        lease: Duration::from_millis(600),
-        max_attempts: 50,
-        backoff_base: Duration::from_millis(20),
-        ..Settings::default()
-    };
-    let queue = MemoryQueue::new(settings, Arc::new(TokioClock::new()), seed).expect("settings");
-    let cluster =
-        Cluster { seed, memory: Arc::clone(&memory), faults, queue, scratch: scratch.path(), input };
-
-    let calm = runtime();
-    let id = calm.block_on(async {
-        let (coordinator, _) = cluster.coordinator();
-        let submission = Submission {
-            recipe: recipe.to_owned(),
-            overrides: vec![
-                format!("input={}", serde_json::json!([format!("{}/*.jsonl", input.display())])),
-                "output.path=memory://sim/out".to_owned(),
-            ],
-            ..Submission::default()
-        };
-        loop {
-            match coordinator.submit(submission.clone()).await {
-                Ok((view, _)) => return view.id,
-                Err(error) => assert!(error.to_string().contains("injected"), "{error}"),
-            }
-        }
-    });
-    calm.shutdown_background();
+    let cluster = Cluster::new(seed, Arc::clone(&memory), faults, scratch.path(), input);
+    let id = cluster.submit(recipe);
 
     let mut parts: Vec<Part> = (0..4).map(|n| Part::start(&cluster, n)).collect();
     let began = Instant::now();
     let checker = runtime();
-    let workspace =
-        Workspace::open(&cluster.plain_stores(), &WORKSPACE.parse().expect("URI")).expect("opens");
-    let job = workspace.job(&id).expect("job");
+    let job = cluster.job(&id);
     loop {
         std::thread::sleep(Duration::from_millis(random.next(400)));
         let which = random.next(parts.len() as u64) as usize;
@@ -120,11 +91,11 @@ fn plan_faults(faults: &Faults, random: &mut Random) {
     }
 }
 
-fn runtime() -> Runtime {
+pub(crate) fn runtime() -> Runtime {
     Builder::new_multi_thread().worker_threads(1).enable_all().build().expect("a runtime")
 }
 
-struct Cluster<'a> {
+pub(crate) struct Cluster<'a> {
     seed: u64,
     memory: Arc<MemoryStore>,
     faults: Arc<Faults>,
@@ -133,7 +104,54 @@ struct Cluster<'a> {
     input: &'a Path,
 }
 
-impl Cluster<'_> {
+impl<'a> Cluster<'a> {
+    pub(crate) fn new(
+        seed: u64,
+        memory: Arc<MemoryStore>,
+        faults: Arc<Faults>,
+        scratch: &'a Path,
+        input: &'a Path,
+    ) -> Self {
+        let settings = Settings {
+            lease: Duration::from_millis(600),
+            max_attempts: 50,
+            backoff_base: Duration::from_millis(20),
+            ..Settings::default()
+        };
+        let queue = MemoryQueue::new(settings, Arc::new(TokioClock::new()), seed).expect("settings");
+        Cluster { seed, memory, faults, queue, scratch, input }
+    }
+
+    /// Hands a job in, and gives its id.
+    pub(crate) fn submit(&self, recipe: &str) -> String {
+        let calm = runtime();
+        let id = calm.block_on(async {
+            let (coordinator, _) = self.coordinator();
+            let submission = Submission {
+                recipe: recipe.to_owned(),
+                overrides: vec![
+                    format!("input={}", serde_json::json!([format!("{}/*.jsonl", self.input.display())])),
+                    "output.path=memory://sim/out".to_owned(),
+                ],
+                ..Submission::default()
+            };
+            loop {
+                match coordinator.submit(submission.clone()).await {
+                    Ok((view, _)) => return view.id,
+                    Err(error) => assert!(error.to_string().contains("injected"), "{error}"),
+                }
+            }
+        });
+        calm.shutdown_background();
+        id
+    }
+
+    /// A job as somebody sees it to whom nothing happens.
+    pub(crate) fn job(&self, id: &str) -> Job {
+        let workspace = Workspace::open(&self.plain_stores(), &WORKSPACE.parse().expect("URI"));
+        workspace.expect("opens").job(id).expect("job")
+    }
+
     /// Every part has clients of its own, as it would in a process of its own.
     fn stores(&self) -> Stores {
         let stores = Stores::new(gristmill_storage::Settings::default());
@@ -170,13 +188,14 @@ impl Cluster<'_> {
 }
 
 /// A coordinator or a worker with a runtime of its own.
-struct Part {
+pub(crate) struct Part {
     runtime: Runtime,
     _stop: watch::Sender<bool>,
 }
 
 impl Part {
-    fn start(cluster: &Cluster<'_>, number: usize) -> Self {
+    /// Of the first two numbers it is a coordinator.
+    pub(crate) fn start(cluster: &Cluster<'_>, number: usize) -> Self {
         let runtime = runtime();
         let (stop, stopped) = watch::channel(false);
         if number < 2 {
@@ -201,6 +220,7 @@ impl Part {
                 checkpoint_every: Duration::from_millis(20),
                 isolation: None,
                 allow_external: false,
+                filter_memory: None,
                 metrics: gristmill_worker::Metrics::default(),
             };
             runtime.spawn(worker.run(stopped));
@@ -209,13 +229,13 @@ impl Part {
     }
 
     /// All of it stops in mid-sentence, but for threads at work: they go on and find the world changed.
-    fn vanish(self) {
+    pub(crate) fn vanish(self) {
         self.runtime.shutdown_background();
     }
 }
 
 /// What was published.
-async fn dataset(memory: &Arc<MemoryStore>) -> BTreeMap<String, Vec<u8>> {
+pub(crate) async fn dataset(memory: &Arc<MemoryStore>) -> BTreeMap<String, Vec<u8>> {
     use futures::TryStreamExt;
     let store = Arc::clone(memory) as Arc<dyn Store>;
     let entries: Vec<_> = list(Arc::clone(&store), "out/", None).try_collect().await.expect("lists");

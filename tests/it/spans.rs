@@ -1,10 +1,15 @@
 //! `substring_dedup` from end to end, against a program that looks at every window of the corpus.
 
 use crate::dedup::run_both;
-use crate::run::must_run;
+use crate::run::{must_run, published};
 use crate::steps::{corpus, recipe, rows};
+use gristmill_tests::gristmill;
 use serde_json::{Value, json};
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
+use std::fs;
+use std::path::Path;
+use std::process::{Child, Stdio};
+use std::time::{Duration, Instant};
 
 const LENGTH: usize = 8;
 
@@ -34,12 +39,21 @@ fn every_repeated_span_goes_but_the_first() {
     recipe(folder, &format!("- substring_dedup: {{min_length: {LENGTH}}}\n"), "");
     run_both(folder);
     let kept = rows(&folder.join("one"));
-    // Other tasks make other files of the same documents.
-    for (lanes, size, buckets) in [("8", "96KiB", "16"), ("2", "64MiB", "1")] {
+    // Other tasks make other files of the same documents, and more lanes the same files.
+    for (size, buckets) in [("64KiB", "4"), ("96KiB", "16"), ("64MiB", "1")] {
         let (size, buckets) = (format!("tasks.size={size}"), format!("tasks.buckets={buckets}"));
-        let args = ["--lanes", lanes, "--set", &size, "--set", &buckets, "--output", "other", "--overwrite"];
-        must_run(folder, &args);
-        assert_eq!(rows(&folder.join("other")), kept, "{size} {buckets}");
+        let mut files = None;
+        for lanes in ["1", "2", "8"] {
+            let args =
+                ["--lanes", lanes, "--set", &size, "--set", &buckets, "--output", "other", "--overwrite"];
+            must_run(folder, &args);
+            assert_eq!(rows(&folder.join("other")), kept, "{size} {buckets}");
+            let files_here = published(&folder.join("other"));
+            assert!(
+                *files.get_or_insert_with(|| files_here.clone()) == files_here,
+                "{size} {buckets} {lanes}"
+            );
+        }
     }
 
     let all: Vec<(String, Vec<String>)> = (0..)
@@ -86,4 +100,97 @@ fn every_repeated_span_goes_but_the_first() {
         words(&mut got.values().map(|text| text.split(' ').count())),
     );
     assert!(after * 10 < before * 9 && after * 3 > before, "{after} of {before} words are left");
+}
+
+/// The tasks of a job that are done, by stage and number.
+fn done(output: &Path) -> BTreeSet<(u64, u64)> {
+    let below = |folder: &Path| fs::read_dir(folder).into_iter().flatten().flatten();
+    let mut done = BTreeSet::new();
+    for stage in below(&output.join("_gristmill/jobs")).flat_map(|job| below(&job.path().join("tasks"))) {
+        let number =
+            |name: &std::ffi::OsStr| name.to_string_lossy().trim_end_matches(".json").parse::<u64>().ok();
+        let of = number(&stage.file_name()).expect("a stage");
+        // A record that is being written has another name.
+        done.extend(below(&stage.path()).filter_map(|task| Some((of, number(&task.file_name())?))));
+    }
+    done
+}
+
+/// What the log says was begun.
+fn begun(log: &str) -> BTreeSet<(u64, u64)> {
+    let field = |line: &str, name: &str| {
+        let word = line.split(' ').find_map(|word| word.strip_prefix(name)?.strip_prefix('='))?;
+        word.parse::<u64>().ok()
+    };
+    let lines = log.lines().filter(|line| line.contains("an attempt begins"));
+    lines.map(|line| (field(line, "stage").expect("a stage"), field(line, "task").expect("a task"))).collect()
+}
+
+/// Its passes, its anchors, and the repeats. The lists between them are one short task each.
+const KILLED_IN: [u64; 5] = [0, 1, 3, 4, 6];
+
+#[test]
+fn a_killed_run_goes_on_with_the_tasks_that_are_left() {
+    let folder = tempfile::tempdir().expect("folder");
+    let folder = folder.path();
+    corpus(folder, &[900, 800, 0, 950], document);
+    recipe(folder, &format!("- substring_dedup: {{min_length: {LENGTH}}}\n"), "");
+    let set = ["--set", "tasks.size=64KiB", "--set", "tasks.buckets=16"];
+    let calm = must_run(folder, &[&["--output", "calm"], &set[..]].concat());
+    let tasks = |stage: u64| calm["stages"][stage as usize]["tasks"].as_u64().expect("a number");
+    assert!(KILLED_IN.iter().all(|stage| tasks(*stage) > 10), "{}", calm["stages"]);
+    let start = |lanes: &str| -> Child {
+        let log = fs::File::create(folder.join("log")).expect("a log");
+        let mut command = gristmill();
+        command.current_dir(folder).args([
+            "run",
+            "recipe.yaml",
+            "--quiet",
+            "--output",
+            "killed",
+            "--lanes",
+            lanes,
+        ]);
+        command.args(set).env("GRISTMILL_LOG", "debug").env("NO_COLOR", "1");
+        command.stdout(Stdio::null()).stderr(log).spawn().expect("starts")
+    };
+    let log = || fs::read_to_string(folder.join("log")).expect("a log");
+    let output = folder.join("killed");
+    for lanes in ["1", "2"] {
+        let since = Instant::now();
+        let mut in_midst = BTreeSet::new();
+        // A stage may be over before anybody looks: then everything is done once more.
+        while in_midst.len() < 4 {
+            assert!(since.elapsed() < Duration::from_mins(5), "killed only in {in_midst:?}");
+            let _ = fs::remove_dir_all(&output);
+            let mut before = BTreeSet::new();
+            for stage in KILLED_IN {
+                let mut child = start(lanes);
+                let of_stage =
+                    |done: &BTreeSet<(u64, u64)>| done.iter().filter(|task| task.0 == stage).count() as u64;
+                let ended = loop {
+                    if of_stage(&done(&output)) > 0 {
+                        child.kill().expect("SIGKILL");
+                        break child.wait().expect("waits").success();
+                    }
+                    if let Some(status) = child.try_wait().expect("waits") {
+                        break status.success();
+                    }
+                    std::thread::sleep(Duration::from_millis(1));
+                };
+                let again: Vec<_> = begun(&log()).intersection(&before).copied().collect();
+                assert_eq!(again, [], "done, and begun again");
+                before = done(&output);
+                let count = of_stage(&before);
+                if !ended && count > 0 && count < tasks(stage) {
+                    in_midst.insert(stage);
+                }
+            }
+            let status = start(lanes).wait().expect("waits");
+            assert!(status.success(), "{}", log());
+            let again: Vec<_> = begun(&log()).intersection(&before).copied().collect();
+            assert_eq!(again, [], "done, and begun again");
+            assert!(published(&output) == published(&folder.join("calm")), "other bytes");
+        }
+    }
 }

@@ -1,6 +1,6 @@
 //! Why an attempt failed, and whether another may do better.
 
-use gristmill_job::JobError;
+use gristmill_job::{FilterError, JobError};
 use gristmill_pipeline::BuildError;
 use gristmill_pipeline::step::StepError;
 use gristmill_storage::{Kind, ReadError, StoreError, WriteError};
@@ -111,5 +111,14 @@ impl From<JobError> for TaskError {
 impl From<BuildError> for TaskError {
     fn from(error: BuildError) -> Self {
         Self::fatal(error.to_string())
+    }
+}
+
+impl From<FilterError> for TaskError {
+    fn from(error: FilterError) -> Self {
+        match error {
+            FilterError::Job(error) => error.into(),
+            error => Self::fatal(error.to_string()),
+        }
     }
 }

@@ -4,12 +4,14 @@
 //! body; the last two `u32::MAX` where there is no body), the number of units that the document was signed as, then
 //! those bytes. A frame whose first length is
 //! `u32::MAX` ends the file and holds the number of documents, so that a file cut short is noticed whatever it
-//! was cut at.
+//! was cut at. One whose first length is `u32::MAX - 1` holds a length and the name of the input file that the documents after it are of.
 
 use gristmill_pipeline::{Body, Document};
 use std::io::{self, BufReader, Read, Write};
+use std::sync::Arc;
 
 const NONE: u32 = u32::MAX;
+const FILE: u32 = u32::MAX - 1;
 /// Fast, and already a third of the size: these files live for one pass.
 const ZSTD_LEVEL: i32 = 1;
 
@@ -17,6 +19,8 @@ pub(crate) struct FrameWriter<W: Write> {
     out: zstd::Encoder<'static, W>,
     record: Vec<u8>,
     documents: u64,
+    /// Where the last one came from.
+    file: Option<Arc<str>>,
 }
 
 impl<W: Write> FrameWriter<W> {
@@ -27,7 +31,7 @@ impl<W: Write> FrameWriter<W> {
     pub(crate) fn with_level(out: W, zstd_level: i32) -> io::Result<Self> {
         let mut out = zstd::Encoder::new(out, zstd_level)?;
         out.include_checksum(true)?;
-        Ok(Self { out, record: Vec::new(), documents: 0 })
+        Ok(Self { out, record: Vec::new(), documents: 0, file: None })
     }
 
     /// The inner writer: the last few bytes are not in it yet.
@@ -37,6 +41,12 @@ impl<W: Write> FrameWriter<W> {
 
     /// Writes a document that a dedup knows as so many units.
     pub(crate) fn write(&mut self, doc: &Document, units: u32) -> io::Result<()> {
+        if let Some(file) = doc.file.as_ref().filter(|file| self.file.as_ref() != Some(file)) {
+            self.out.write_all(&FILE.to_le_bytes())?;
+            self.out.write_all(&length(file.len())?.to_le_bytes())?;
+            self.out.write_all(file.as_bytes())?;
+            self.file = Some(Arc::clone(file));
+        }
         self.record.clear();
         doc.write_json(&mut self.record);
         // A document that has its text needs its page no more.
@@ -72,7 +82,7 @@ impl<W: Write> FrameWriter<W> {
 
 fn length(n: usize) -> io::Result<u32> {
     match u32::try_from(n) {
-        Ok(n) if n != NONE => Ok(n),
+        Ok(n) if n < FILE => Ok(n),
         _ => Err(io::Error::new(io::ErrorKind::InvalidData, "a document of more than 4 GiB")),
     }
 }
@@ -82,11 +92,19 @@ pub(crate) struct FrameReader<R: Read> {
     record: Vec<u8>,
     documents: u64,
     ended: bool,
+    /// Where the next one came from.
+    file: Option<Arc<str>>,
 }
 
 impl<R: Read> FrameReader<R> {
     pub(crate) fn new(input: R) -> io::Result<Self> {
-        Ok(Self { input: zstd::Decoder::new(input)?, record: Vec::new(), documents: 0, ended: false })
+        Ok(Self {
+            input: zstd::Decoder::new(input)?,
+            record: Vec::new(),
+            documents: 0,
+            ended: false,
+            file: None,
+        })
     }
 
     /// The next document, and the number of its units.
@@ -125,6 +143,7 @@ impl<R: Read> FrameReader<R> {
         let line = std::str::from_utf8(&self.record).map_err(|_| corrupt("a record is not UTF-8"))?;
         let mut doc = Document::from_json(line, String::new).map_err(|e| corrupt(&e.to_string()))?;
         doc.id = id;
+        doc.file.clone_from(&self.file);
         if body != NONE {
             let content_type = if content_type == NONE { None } else { Some(self.string(content_type)?) };
             self.record.clear();
@@ -154,7 +173,12 @@ impl<R: Read> FrameReader<R> {
         if self.ended {
             return Ok(None);
         }
-        let first = self.u32()?;
+        let mut first = self.u32()?;
+        while first == FILE {
+            let length = self.u32()?;
+            self.file = Some(self.string(length)?.into());
+            first = self.u32()?;
+        }
         if first == NONE {
             let mut count = [0; 8];
             self.input.read_exact(&mut count)?;
@@ -183,7 +207,7 @@ impl<R: Read> FrameReader<R> {
     fn string(&mut self, n: u32) -> io::Result<String> {
         self.record.clear();
         self.take(n)?;
-        String::from_utf8(self.record.clone()).map_err(|_| corrupt("an identity is not UTF-8"))
+        String::from_utf8(self.record.clone()).map_err(|_| corrupt("a name is not UTF-8"))
     }
 }
 
@@ -197,8 +221,10 @@ mod tests {
 
     fn sample() -> Vec<u8> {
         let mut writer = FrameWriter::new(Vec::new()).expect("zstd");
-        let plain = Document::from_json(r#"{"text":"ä","n":1.50}"#, || "x#0".to_owned()).expect("record");
+        let mut plain = Document::from_json(r#"{"text":"ä","n":1.50}"#, || "x#0".to_owned()).expect("record");
+        plain.file = Some("a/x.jsonl".into());
         let mut page = Document::from_json("{}", || "x#1".to_owned()).expect("record");
+        page.file = Some("b.warc".into());
         page.body = Some(Body { bytes: vec![0, 255], content_type: Some("text/html".to_owned()) });
         writer.write(&plain, 1).expect("write");
         writer.write(&page, 7).expect("write");
@@ -212,9 +238,10 @@ mod tests {
         let (plain, units) = reader.next().expect("read").expect("first");
         assert_eq!(units, 1);
         assert_eq!(serde_json::to_string(&plain).expect("JSON"), r#"{"text":"ä","n":1.50}"#);
-        assert_eq!((plain.id.as_str(), plain.body), ("x#0", None));
+        assert_eq!((plain.id.as_str(), plain.file.as_deref(), plain.body), ("x#0", Some("a/x.jsonl"), None));
         let (page, units) = reader.next().expect("read").expect("second");
         assert_eq!(units, 7);
+        assert_eq!(page.file.as_deref(), Some("b.warc"));
         let body = page.body.expect("body");
         assert_eq!((body.bytes, body.content_type.as_deref()), (vec![0, 255], Some("text/html")));
         assert!(reader.next().expect("read").is_none());
@@ -226,7 +253,8 @@ mod tests {
         let bytes = sample();
         let mut reader = FrameReader::new(&bytes[..]).expect("zstd");
         assert_eq!(reader.skip().expect("first"), Some(("x#0".to_owned(), 1)));
-        assert_eq!(reader.next().expect("read").expect("second").0.id, "x#1");
+        let (page, _) = reader.next().expect("read").expect("second");
+        assert_eq!((page.id.as_str(), page.file.as_deref()), ("x#1", Some("b.warc")));
         assert_eq!(reader.skip().expect("end"), None);
     }
 

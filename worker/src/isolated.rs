@@ -15,6 +15,7 @@
 //! Its memory is bounded by a share of the machine's, so that a document that eats memory aborts the child and nothing else; it
 //! is also the first that the kernel chooses when memory runs out.
 
+use crate::filter_memory::FilterMemory;
 use crate::hand::{Hand, Held, Order, SLOT_BYTES, Slot, read_from};
 use crate::notes::Notes;
 use crate::open_job::Jobs;
@@ -291,6 +292,8 @@ async fn attempt(
         hand,
         open,
         allow_external: spec.allow_external,
+        // Filters are the worker's own: no attempt at one comes here.
+        filter_memory: Arc::new(FilterMemory::new(Some(0))),
         metrics,
     };
     let (order, orders) = watch::channel(Order::GoOn);

@@ -1,5 +1,6 @@
 //! A lane: claim, hold, work, commit, tell.
 
+use crate::filter_memory::FilterMemory;
 use crate::hand::{Hand, Held, Order};
 use crate::isolated::{self, Spec};
 use crate::metrics::{Busy, Outcome};
@@ -33,13 +34,15 @@ pub(crate) struct Shared {
     pub(crate) worker: Worker,
     jobs: Jobs,
     abandoned: Abandoned,
+    filter_memory: Arc<FilterMemory>,
 }
 
 impl Shared {
     pub(crate) fn new(worker: Worker) -> Self {
         let (stores, workspace) = (worker.stores.clone(), worker.workspace.clone());
         let jobs = Jobs::new(stores, workspace, worker.resolver.clone(), worker.metrics.clone());
-        Self { jobs, abandoned: worker.metrics.threads_abandoned.clone(), worker }
+        let filter_memory = Arc::new(FilterMemory::new(worker.filter_memory));
+        Self { jobs, abandoned: worker.metrics.threads_abandoned.clone(), filter_memory, worker }
     }
 
     /// Whether a fresh process would do better.
@@ -301,6 +304,7 @@ async fn attempts(
         // An attempt before this one committed and could not say so.
         return Ok(());
     }
+    tracing::debug!(stage, task, kind, "an attempt begins");
     let suspect = lease.failures > 0
         || worker.isolation.as_ref().is_some_and(|i| i.suspects.contains(lease.task.id.as_str()));
     let mut poison: Vec<Poison> = Vec::new();
@@ -341,6 +345,7 @@ async fn attempts(
                 poison: poison.clone(),
                 hand: Arc::new(Hand::default()),
                 allow_external: worker.allow_external,
+                filter_memory: Arc::clone(&shared.filter_memory),
                 metrics: worker.metrics.clone(),
             };
             on_thread(Arc::new(attempt), orders.clone(), &shared.abandoned, |held| progress.at(held)).await

@@ -16,6 +16,7 @@
 mod error;
 pub mod external;
 mod files;
+mod filter_memory;
 mod frames;
 mod hand;
 mod indexed;
@@ -67,6 +68,8 @@ pub struct Worker {
     pub isolation: Option<Isolation>,
     /// Whether users' programs (the step `external`) may be run.
     pub allow_external: bool,
+    /// Bytes of memory for the Bloom filters of all lanes together. None: three quarters of the machine's, or the container's.
+    pub filter_memory: Option<u64>,
     pub metrics: Metrics,
 }
 

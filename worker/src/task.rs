@@ -20,6 +20,7 @@ pub(crate) use map::add_poison;
 
 use crate::external::Processes;
 use crate::files::{self, HashedOut};
+use crate::filter_memory::FilterMemory;
 use crate::hand::{Hand, Order};
 use crate::indexed::OpenIndex;
 use crate::{Metrics, OpenJob, TaskError};
@@ -57,6 +58,8 @@ pub(crate) struct Attempt {
     pub(crate) hand: Arc<Hand>,
     /// Whether users' programs may be run.
     pub(crate) allow_external: bool,
+    /// What Bloom filters take of the process's memory.
+    pub(crate) filter_memory: Arc<FilterMemory>,
     pub(crate) metrics: Metrics,
 }
 

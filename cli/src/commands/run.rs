@@ -12,6 +12,7 @@ use gristmill_coordinator::{
 };
 use gristmill_job::{Job, JobEvent, JobLog, JobState, LogEntry, Manifest, Plan, job_id};
 use gristmill_pipeline::Recipe;
+use gristmill_pipeline::recipe::ByteSize;
 use gristmill_queue::{MemoryQueue, Priority, Settings, TokioClock};
 use gristmill_storage::{Kind, Stores, Uri};
 use gristmill_worker::{Metrics, Worker};
@@ -42,6 +43,10 @@ pub(crate) struct Args {
     /// How often a long task notes how far it is, so that a killed run goes on from there
     #[arg(long, value_name = "TIME", env = "GRISTMILL_CHECKPOINT_EVERY", default_value = "60s")]
     checkpoint_every: Span,
+    /// Memory for the Bloom filters of all lanes together: those that do not fit wait for each other [default: three quarters of
+    /// the machine's]
+    #[arg(long, value_name = "SIZE", env = "GRISTMILL_FILTER_MEMORY")]
+    filter_memory: Option<ByteSize>,
     /// Serve /metrics here while the job runs
     #[arg(long, value_name = "HOST:PORT", env = "GRISTMILL_METRICS")]
     metrics: Option<String>,
@@ -172,6 +177,7 @@ async fn work(
         checkpoint_every: args.checkpoint_every.0,
         isolation: Some(supervise::isolation(&args.models, false)),
         allow_external: true,
+        filter_memory: args.filter_memory.map(|size| size.0),
         metrics: metrics.clone(),
     };
     let engine = Engine::start(Arc::new(queue));

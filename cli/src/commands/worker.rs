@@ -9,6 +9,7 @@ use crate::failure::{Failure, Outcome};
 use crate::request::working_runtime;
 use crate::service::{ServiceOptions, chance, force_exit, serve_metrics, stop_signal};
 use crate::supervise;
+use gristmill_pipeline::recipe::ByteSize;
 use gristmill_queue::Producer as _;
 use gristmill_worker::{End, Isolation, Metrics, Worker};
 use serde::{Deserialize, Serialize};
@@ -43,6 +44,10 @@ pub(crate) struct Options {
     /// Run the programs of recipes (the step `external`)
     #[arg(long, value_name = "BOOL", env = "GRISTMILL_ALLOW_EXTERNAL", num_args = 0..=1, require_equals = true, default_missing_value = "true", value_parser = clap::builder::BoolishValueParser::new())]
     allow_external: Option<bool>,
+    /// Memory for the Bloom filters of all lanes together: those that do not fit wait for each other [default: three quarters of
+    /// the machine's or the container's]
+    #[arg(long, value_name = "SIZE", env = "GRISTMILL_FILTER_MEMORY")]
+    filter_memory: Option<ByteSize>,
     /// What the worker is called in messages [default: host and process]
     #[arg(long, value_name = "NAME", env = "GRISTMILL_NAME")]
     name: Option<String>,
@@ -55,6 +60,7 @@ impl Layer for Options {
             lanes: Some(default_lanes().clamp(1, 1024) as u16),
             checkpoint_every: Some(Span(Duration::from_mins(1))),
             allow_external: Some(false),
+            filter_memory: None,
             name: Some(format!("{}-{}", host(), std::process::id())),
         }
     }
@@ -98,6 +104,7 @@ async fn work(options: &Options) -> Result<End, Failure> {
         checkpoint_every: options.checkpoint_every.map_or(Duration::from_mins(1), |span| span.0),
         isolation: Some(isolation(service)),
         allow_external: options.allow_external.unwrap_or_default(),
+        filter_memory: options.filter_memory.map(|size| size.0),
         metrics: metrics.clone(),
     };
     let stopping = stop.clone();

@@ -108,7 +108,7 @@ mod tests {
 
     fn planned(listing: &Listing) -> Plan {
         let recipe = Recipe::parse("name: x\nsteps: []\ntasks: {size: 64KiB}\n", &[]).expect("recipe");
-        plan("j", &recipe, listing, BTreeMap::new(), BTreeMap::new()).expect("plans")
+        plan("j", &recipe, listing, BTreeMap::new(), BTreeMap::new(), BTreeMap::new()).expect("plans")
     }
 
     #[tokio::test]

@@ -7,6 +7,7 @@
 mod attempts;
 mod checkpoint;
 pub mod dclm;
+pub mod filters;
 mod handover;
 pub mod index;
 mod inputs;
@@ -22,6 +23,7 @@ mod workspace;
 
 pub use attempts::{AttemptFailure, FailedTask};
 pub use checkpoint::{Checkpoint, FilterState, Place, Poison};
+pub use filters::FilterError;
 pub use handover::{TaskNote, TaskRef, TaskTrace};
 pub use index::{Generation, Index, IndexError};
 pub use inputs::INPUTS_PAGE;
@@ -30,8 +32,8 @@ pub use lifecycle::{JobEvent, JobState};
 pub use log::{AppendError, JobLog, LogEntry};
 pub use pages::{PAGE_TASKS, pages, tasks_of_page};
 pub use plan::{
-    Plan, PlanError, PlannedIndex, PlannedResource, PlannedStage, Slice, VERSION, job_id, plan,
-    without_output_path,
+    Plan, PlanError, PlannedFilters, PlannedIndex, PlannedResource, PlannedStage, Slice, VERSION, job_id,
+    plan, without_output_path,
 };
 pub use record::{
     Aggregate, Documents, FileEntry, FileRole, Filtered, HeldComponent, HeldSource, Indexed, Joined,

@@ -57,6 +57,9 @@ pub struct Plan {
     /// Place of a dedup in the recipe → the index that it is run against.
     #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
     pub indexes: BTreeMap<usize, PlannedIndex>,
+    /// Place of a dedup in the recipe → the filters of an earlier job that it begins with.
+    #[serde(default, skip_serializing_if = "BTreeMap::is_empty")]
+    pub filters: BTreeMap<usize, PlannedFilters>,
     pub input_files: u64,
     pub input_bytes: u64,
     /// Of the listing: another file, or another version of one, gives another.
@@ -91,6 +94,14 @@ pub struct PlannedIndex {
     pub extend: bool,
 }
 
+/// Filters as they were when the job was planned.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlannedFilters {
+    pub at: String,
+    /// Of each group's filter the SHA-256 of its head, which has a checksum of its bits. Workers refuse any other.
+    pub heads: Vec<String>,
+}
+
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlannedStage {
     #[serde(flatten)]
@@ -116,6 +127,7 @@ pub fn plan(
     listing: &Listing,
     resources: BTreeMap<String, PlannedResource>,
     indexes: BTreeMap<usize, PlannedIndex>,
+    filters: BTreeMap<usize, PlannedFilters>,
 ) -> Result<Plan, PlanError> {
     let input_bytes = listing.bytes();
     let task_bytes = recipe
@@ -165,6 +177,7 @@ pub fn plan(
         recipe: recipe.canonical.clone(),
         resources,
         indexes,
+        filters,
         input_files: listing.files(),
         input_bytes,
         inputs: format!("inputs/{}", input_sha256.get(..16).unwrap_or_default()),
@@ -370,6 +383,14 @@ impl Plan {
                 ));
             }
         }
+        for (step, begun) in &self.filters {
+            if other.filters.get(step) != Some(begun) {
+                return Err(format!(
+                    "the filters in {} are not what they were when the job began; put those back, or begin anew with --overwrite",
+                    begun.at
+                ));
+            }
+        }
         if self.input_sha256 == other.input_sha256 {
             return Ok(());
         }
@@ -457,12 +478,18 @@ mod tests {
 
     #[test]
     fn plans_tell_what_differs() {
-        let planned = |files: &[Input], digest: &str| {
+        let kept = |head: &str| {
+            let filters = PlannedFilters { at: "kept".into(), heads: vec![head.into()] };
+            BTreeMap::from([(0, filters)])
+        };
+        let planned_with = |files: &[Input], digest: &str, filters: BTreeMap<usize, PlannedFilters>| {
             let model = PlannedResource { candidate: "m.bin".into(), sha256: digest.into(), bytes: 1 };
             let listing = Listing::new(files.to_vec()).expect("fits in memory");
             let models = [("m.bin".to_owned(), model)].into();
-            plan("j", &recipe("name: x\nsteps: []\n"), &listing, models, BTreeMap::new()).expect("plans")
+            let recipe = recipe("name: x\nsteps: []\n");
+            plan("j", &recipe, &listing, models, BTreeMap::new(), filters).expect("plans")
         };
+        let planned = |files: &[Input], digest: &str| planned_with(files, digest, kept("h1"));
         let (a, b) = (file("a", 10, true), file("b", 20, true));
         let begun = planned(std::slice::from_ref(&a), "d1");
         assert_eq!(begun.same_request(&begun), Ok(()));
@@ -471,6 +498,10 @@ mod tests {
             (planned(&[a.clone(), b.clone()], "d1"), "now there are 2 of 30 bytes (1 files more)"),
             (planned(&[touched], "d1"), "as many files, and some of them changed"),
             (planned(std::slice::from_ref(&a), "d2"), "another m.bin (sha256 d1, now d2)"),
+            (
+                planned_with(std::slice::from_ref(&a), "d1", kept("h2")),
+                "the filters in kept are not what they were",
+            ),
         ] {
             let why = begun.same_request(&now).expect_err(part);
             assert!(why.contains(part) && why.contains("--overwrite"), "{why}");
@@ -487,7 +518,7 @@ mod tests {
         let planned = |files: Vec<Input>| {
             let listing = Listing::new(files).expect("fits in memory");
             let recipe = recipe("name: x\nsteps: []\ntasks: {size: 64KiB}\n");
-            plan("j", &recipe, &listing, BTreeMap::new(), BTreeMap::new())
+            plan("j", &recipe, &listing, BTreeMap::new(), BTreeMap::new(), BTreeMap::new())
         };
         let mut turned = files.clone();
         turned.reverse();

@@ -274,6 +274,9 @@ impl<O: Clone> Chain<O> {
         (at, step): (usize, &'static str),
         tally: &mut Tally,
     ) -> Vec<Walk<O>> {
+        for part in &mut parts {
+            part.file = part.file.take().or_else(|| doc.file.clone());
+        }
         match &mut parts[..] {
             [] => {
                 let again = self.end(doc, Verdict::dropped(NOTHING_LEFT), Some(step), way, tally);

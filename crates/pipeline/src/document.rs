@@ -7,6 +7,7 @@ use serde_json::Value;
 use serde_json::value::RawValue;
 use std::borrow::Cow;
 use std::cell::OnceCell;
+use std::sync::Arc;
 
 /// One document: an identity, the bytes it was fetched as (until a step turns them into text), and its record.
 ///
@@ -18,6 +19,8 @@ pub struct Document {
     /// The record's `id` field if it has one, else its `WARC-Record-ID`, else source and offset. Stable: it comes
     /// from the document's origin, never from its position in a task.
     pub id: String,
+    /// The input file that it was read from, by its name in the listing.
+    pub file: Option<Arc<str>>,
     /// The fetched bytes, present from the reader to the step that extracts the text.
     pub body: Option<Body>,
     pub text: Option<Text>,

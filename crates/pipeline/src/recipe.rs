@@ -16,6 +16,7 @@ use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use std::collections::BTreeMap;
+use std::str::FromStr;
 use std::sync::Arc;
 use tree::{Node, Tree};
 
@@ -245,12 +246,19 @@ impl<'de> Deserialize<'de> for ByteSize {
                 u64::try_from(n).map(ByteSize).map_err(|_| E::custom("a size cannot be negative"))
             }
             fn visit_str<E: serde::de::Error>(self, s: &str) -> Result<ByteSize, E> {
-                parse_bytes(s)
-                    .map(ByteSize)
-                    .ok_or_else(|| E::custom(format!("{s:?} is no size; write 1048576, 512MiB or 1GB")))
+                s.parse().map_err(E::custom)
             }
         }
         deserializer.deserialize_any(Visitor)
+    }
+}
+
+impl FromStr for ByteSize {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let refused = || format!("{text:?} is no size; write 1048576, 512MiB or 1GB");
+        parse_bytes(text).map(Self).ok_or_else(refused)
     }
 }
 

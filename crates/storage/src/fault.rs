@@ -36,6 +36,8 @@ pub struct Faults(Mutex<Rules>);
 struct Rules {
     nth: BTreeMap<(Op, u64), Fault>,
     every: BTreeMap<Op, Fault>,
+    /// Part of the keys that this is about.
+    keys: String,
     calls: BTreeMap<Op, u64>,
 }
 
@@ -54,6 +56,11 @@ impl Faults {
         self.rules().every.insert(op, fault);
     }
 
+    /// Only calls for keys that have this in them go wrong, and are counted.
+    pub fn only(&self, keys: &str) {
+        keys.clone_into(&mut self.rules().keys);
+    }
+
     /// From now on all goes well.
     pub fn clear(&self) {
         let mut rules = self.rules();
@@ -66,8 +73,11 @@ impl Faults {
         self.rules().calls.get(&op).copied().unwrap_or(0)
     }
 
-    fn next(&self, op: Op) -> Option<Fault> {
+    fn next(&self, op: Op, uri: &str) -> Option<Fault> {
         let mut rules = self.rules();
+        if !uri.contains(&rules.keys) {
+            return None;
+        }
         let calls = rules.calls.entry(op).or_default();
         *calls += 1;
         let nth = *calls;
@@ -93,7 +103,7 @@ impl Faulty {
         F: Future<Output = Result<T, StoreError>>,
     {
         let uri = self.inner.uri(key);
-        match self.faults.next(op) {
+        match self.faults.next(op, &uri) {
             None => call().await,
             Some(Fault::LoseAnswer) => {
                 call().await?;
@@ -141,7 +151,7 @@ impl Store for Faulty {
         version: Option<&str>,
     ) -> Result<(ByteStream, Option<String>), StoreError> {
         let uri = self.inner.uri(key);
-        match self.faults.next(Op::Read) {
+        match self.faults.next(Op::Read, &uri) {
             None => self.inner.read_version(key, range, version).await,
             Some(Fault::Cut(bytes)) => {
                 let end = range.end.min(range.start.saturating_add(bytes));
@@ -197,7 +207,7 @@ struct FaultyUpload {
 #[async_trait]
 impl Upload for FaultyUpload {
     async fn write(&mut self, data: Bytes) -> Result<(), StoreError> {
-        match self.faults.next(Op::Write) {
+        match self.faults.next(Op::Write, &self.uri) {
             None => self.inner.write(data).await,
             Some(Fault::Cut(bytes)) => {
                 let taken = data.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -210,7 +220,7 @@ impl Upload for FaultyUpload {
 
     async fn finish(self: Box<Self>) -> Result<Meta, StoreError> {
         let Self { inner, faults, uri } = *self;
-        match faults.next(Op::Finish) {
+        match faults.next(Op::Finish, &uri) {
             None => inner.finish().await,
             Some(Fault::LoseAnswer) => {
                 inner.finish().await?;

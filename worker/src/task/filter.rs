@@ -3,7 +3,8 @@
 //! The only work of a job that must be done document by document, and so as little as can be: texts were cut and hashed by the
 //! pass before, and are edited by the one after. The filter's size follows from the n-grams that were counted there.
 //!
-//! Memory is the filter. It is part of the checkpoints ([`log`]), so that a killed attempt costs what was done since the last.
+//! Memory is the filter, which waits until there is room for it beside those of other tasks. It is part of the checkpoints
+//! ([`log`]), so that a killed attempt costs what was done since the last.
 
 mod kept;
 mod log;
@@ -11,7 +12,6 @@ mod log;
 use self::kept::Kept;
 use self::log::Log;
 use super::Attempt;
-use crate::isolated::share_of_memory;
 use crate::{TaskError, files};
 use gristmill_dedup::bff::Deduper;
 use gristmill_dedup::bloom::{Filter, Size};
@@ -22,8 +22,12 @@ use std::collections::BTreeMap;
 
 pub(super) fn run(attempt: &Attempt, step: usize) -> Result<TaskRecord, TaskError> {
     let bloom = attempt.bloom(step)?;
-    let loaded = bloom.load.as_ref().map(|folder| Kept::open(attempt, &bloom, folder)).transpose()?;
+    let loaded = bloom.load.as_ref().map(|folder| Kept::open(attempt, step, &bloom, folder)).transpose()?;
+    if let Some(folder) = &bloom.save {
+        kept::claim(attempt, step, folder)?;
+    }
     let size = size(attempt, &bloom, loaded.as_ref())?;
+    let _room = attempt.filter_memory.take(size.bytes(), || attempt.check_stopped())?;
     let (shards, group) = (attempt.shards()?, attempt.shard()?);
     let mut deduper = Deduper::new(bloom.params, bloom.update)?;
     let path = attempt.path("found");
@@ -106,14 +110,15 @@ fn size(attempt: &Attempt, bloom: &Bloom, loaded: Option<&Kept>) -> Result<Size,
         }
         None => of(mine)?,
     };
-    let asked = attempt.open.recipe.head.tasks.memory;
-    let allowed = asked.map_or_else(|| share_of_memory(1), |memory| memory.0);
+    let (asked, room) = (attempt.open.recipe.head.tasks.memory, attempt.filter_memory.allowed());
+    let asked = asked.filter(|memory| memory.0 <= room);
+    let allowed = asked.map_or(room, |memory| memory.0);
     if size.bytes() <= allowed {
         return Ok(size);
     }
     let all: u64 = ngrams.iter().sum();
     let shards = (of(all)?.bytes()).div_ceil(allowed.max(1)).saturating_mul(21).div_ceil(20);
-    let whose = if asked.is_some() { "tasks.memory allows" } else { "this worker may use" };
+    let whose = if asked.is_some() { "tasks.memory allows" } else { "this worker's --filter-memory is" };
     let why = format!(
         "a Bloom filter for {mine} n-grams at an fp_rate of {} takes {} bytes, and {whose} {allowed}; allow more, or set `shards` to {shards} or more",
         bloom.fp_rate,

@@ -180,6 +180,7 @@ impl Pass<'_> {
     /// The records of a slice; those after `found`, if an earlier attempt came so far.
     fn read_slice(&mut self, number: usize, slice: &Slice, found: Option<At>) -> Result<(), TaskError> {
         let mut after = found;
+        let file: Arc<str> = slice.file.name.as_str().into();
         let mut records: Option<Box<dyn Records>> = None;
         loop {
             let rest = Place::Slice { slice: number, after };
@@ -206,7 +207,7 @@ impl Pass<'_> {
                 self.note(place, poison);
             } else {
                 self.attempt.hand.takes(place);
-                self.read_item(item, &slice.file.name, place)?;
+                self.read_item(item, &file, place)?;
                 if let Some(body) = self.spare.take() {
                     reader.recycle(body);
                 }
@@ -242,9 +243,9 @@ impl Pass<'_> {
         Ok(open(source, &what)?)
     }
 
-    fn read_item(&mut self, item: Item, file: &str, place: Place) -> Result<(), TaskError> {
+    fn read_item(&mut self, item: Item, file: &Arc<str>, place: Place) -> Result<(), TaskError> {
         match reading::read(item, file) {
-            Reading::Document(doc) => self.lead(*doc, place)?,
+            Reading::Document(doc) => self.lead(Document { file: Some(Arc::clone(file)), ..*doc }, place)?,
             Reading::Skipped(kind) => self.tally.skip(&kind),
             Reading::Broken { reason, detail } => {
                 self.broken(&reason);

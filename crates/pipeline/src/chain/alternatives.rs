@@ -12,6 +12,7 @@ use super::{Ended, Walk, Way};
 use crate::step::{Alternative, Observed};
 use crate::{Document, Fields, Tally};
 use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
 
 /// The pages that are on their way with one of several texts.
 pub(super) struct Pages<O> {
@@ -28,6 +29,7 @@ pub(super) struct Out<O> {
 struct Page<O> {
     /// The page as it came out of the step, but for the text, and the link that it goes on to.
     id: String,
+    file: Option<Arc<str>>,
     fields: Fields,
     at: usize,
     /// Who made the text that it goes on with, and the texts that are left.
@@ -76,7 +78,8 @@ impl<O: Clone> Pages<O> {
         first.give(doc);
         let fields = if rest.is_empty() { Fields::default() } else { doc.fields.clone() };
         let held = Some(Held::default());
-        let page = Page { id: doc.id.clone(), fields, at, by, rest, live: 1, held };
+        let (id, file) = (doc.id.clone(), doc.file.clone());
+        let page = Page { id, file, fields, at, by, rest, live: 1, held };
         self.opened += 1;
         self.open.insert(self.opened, page);
         self.opened
@@ -179,7 +182,8 @@ impl<O: Clone> Page<O> {
         let origin = before.pop()?.origin;
         let fields =
             if self.rest.is_empty() { std::mem::take(&mut self.fields) } else { self.fields.clone() };
-        let mut doc = Document { id: self.id.clone(), body, text: None, fields };
+        let (id, file) = (self.id.clone(), self.file.clone());
+        let mut doc = Document { id, file, body, text: None, fields };
         (self.by, self.live) = (next.by, 1);
         next.give(&mut doc);
         Some(Walk { doc, at: self.at, way: Way { origin, page: Some(number), again: true } })

@@ -3,7 +3,7 @@
 use crate::step::{Bloom, Context, Kind, Way};
 use crate::{BuildError, Built, Document, Step, Verdict};
 use gristmill_dedup::bff::{self, Fate, Found, Mode};
-use gristmill_dedup::bloom;
+use gristmill_dedup::bloom::{self, Head};
 use schemars::JsonSchema;
 use serde::Deserialize;
 
@@ -30,11 +30,11 @@ pub struct Params {
     /// Takes nothing out, and writes into each document what would go: `bff_duplicate_spans` and `bff_contained_ngram_count`.
     annotate: bool,
     /// A folder with the filters of an earlier job, to begin with: what its documents had is known. `shards`, n-gram sizes and the
-    /// recipe's `seed` must be the same.
+    /// recipe's `seed` must be the same. The job is planned with the filters as they are, and fails if they are others later.
     load: Option<String>,
     /// Asks the loaded filters and inserts nothing, as for decontamination.
     query_only: bool,
-    /// A folder for the filters as they are in the end. Give `expected_ngram_count` if more documents shall be inserted later.
+    /// A folder for the filters as they are in the end. It is the job's that saved to it first. Give `expected_ngram_count` if more documents shall be inserted later.
     save: Option<String>,
 }
 
@@ -145,6 +145,40 @@ const DUPLICATE: &str = "duplicate";
 const NOTHING_LEFT: &str = "nothing left";
 
 impl Bloom {
+    /// So many bytes of a stored filter say what it is.
+    pub const HEAD_BYTES: u64 = Head::BYTES;
+
+    /// What a group's filter is called in the folder that it is kept in.
+    #[must_use]
+    pub fn file_name(&self, group: u32) -> String {
+        format!("{group:05}-of-{:05}.bloom", self.groups)
+    }
+
+    /// The head of a stored filter of so many bytes. One that was made otherwise is refused.
+    pub fn head(&self, uri: &str, head: &[u8], bytes: u64) -> Result<Head, BuildError> {
+        let head = Head::parse(uri, head).map_err(|error| BuildError::new(error.to_string()))?;
+        let kind = self.params.kind();
+        if head.seed != self.seed {
+            return Err(BuildError::new(format!(
+                "{uri} was made with seed {}, and the recipe has seed {}: give both the same",
+                head.seed, self.seed
+            )));
+        }
+        if head.kind != kind {
+            return Err(BuildError::new(format!(
+                "{uri} holds \"{}\", and the recipe wants \"{kind}\": give the step the parameters that it was made with",
+                head.kind
+            )));
+        }
+        let whole = head.size.bytes().saturating_add(Head::BYTES);
+        if bytes != whole {
+            return Err(BuildError::new(format!(
+                "{uri} has {bytes} bytes, and its head says {whole}: it is cut short, or not a filter; save it anew"
+            )));
+        }
+        Ok(head)
+    }
+
     /// The group of a document.
     #[must_use]
     pub fn group(&self, doc: &Document) -> u32 {

@@ -43,8 +43,9 @@ pub(super) struct Prefer {
 #[derive(Clone, Debug, PartialEq, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields)]
 pub(super) struct MaxDropShare {
-    /// What tells a document's source: `domain` (the host of its `url`), `language`, `path` (that and the first folder of its path), `crawl`
-    /// (`isPartOf` of its `warcinfo`, as Common Crawl writes it), or a field. A dot leads into an object. Documents without are
+    /// What tells a document's source: `domain` (the host of its `url`), `path` (that host and the first folder of its path), `language`, `crawl`
+    /// (`isPartOf` of its `warcinfo`, as Common Crawl writes it), `file` (the input file that it was read from, named as in record ids:
+    /// by its path below the fixed part of the input's pattern), or a field. A dot leads into an object. Documents without are
     /// of one source, the empty one, which is not guarded.
     pub source: String,
     /// The greatest share of a source's documents that may go.
@@ -73,6 +74,7 @@ impl MaxDropShare {
         out.clear();
         let told = match self.source.as_str() {
             "path" => host_and_folder(&doc.fields.str("url").unwrap_or_default()),
+            "file" => cut(doc.file.as_deref().unwrap_or_default()).to_owned(),
             "crawl" => crawl(&doc.fields.str("warcinfo").unwrap_or_default()).to_ascii_lowercase(),
             _ => String::new(),
         };
@@ -102,8 +104,11 @@ fn host_and_folder(url: &str) -> String {
 /// The crawl that the record of an archive's file says it is part of.
 fn crawl(warcinfo: &str) -> &str {
     let named = warcinfo.lines().find_map(|line| line.trim().strip_prefix("isPartOf:"));
-    let named = named.unwrap_or_default().trim();
-    named.get(..named.floor_char_boundary(SOURCE_BYTES)).unwrap_or_default()
+    cut(named.unwrap_or_default().trim())
+}
+
+fn cut(name: &str) -> &str {
+    name.get(..name.floor_char_boundary(SOURCE_BYTES)).unwrap_or_default()
 }
 
 #[derive(Clone, Debug, Default)]
@@ -217,7 +222,9 @@ mod tests {
 
     #[test]
     fn sources_are_hosts_or_fields() {
+        // They are of a file that is not what their fields say.
         for (source, record, expected) in [
+            ("file", json!({"file": "x", "url": "http://a.org/"}), "in/A.jsonl"),
             ("domain", json!({"url": "https://www.Example.com:8080/a?b"}), "example.com"),
             ("domain", json!({"url": "http://me:pw@a.b.org#x"}), "a.b.org"),
             ("domain", json!({"url": "http://[::1]:80/"}), "[::1]:80"),
@@ -240,7 +247,9 @@ mod tests {
                 serde_json::from_value(json!({"source": source, "share": 0.5})).expect("fits");
             assert_eq!(guard.guard(), SourceGuard { share: 0.5, min_documents: 100 });
             let mut out = Vec::new();
-            guard.write(&Document::from_json(&record.to_string(), String::new).expect("a record"), &mut out);
+            let mut doc = Document::from_json(&record.to_string(), String::new).expect("a record");
+            doc.file = Some("in/A.jsonl".into());
+            guard.write(&doc, &mut out);
             assert_eq!(String::from_utf8_lossy(&out), expected, "{record}");
         }
     }

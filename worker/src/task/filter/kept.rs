@@ -1,55 +1,37 @@
-//! Filters that outlive their job: `FOLDER/00000-of-00004.bloom`, one for each group.
+//! Filters that outlive their job (`gristmill_job::filters` draws where).
 
 use crate::TaskError;
 use crate::task::Attempt;
 use gristmill_dedup::bloom::{Filter, Head, Size};
+use gristmill_job::filters::{SavedBy, StoredFilter, place};
 use gristmill_pipeline::step::Bloom;
-use gristmill_storage::{BlockingReader, BlockingWriter, Store, StoreError, Uri, blocking};
-use std::sync::Arc;
+use gristmill_storage::{BlockingReader, BlockingWriter};
 
 /// A filter of an earlier job.
 pub(super) struct Kept {
-    store: Arc<dyn Store>,
-    key: String,
-    uri: String,
-    bytes: u64,
+    stored: StoredFilter,
     head: Head,
 }
 
 impl Kept {
-    /// Reads the head, and refuses a filter that was made otherwise.
-    pub(super) fn open(attempt: &Attempt, bloom: &Bloom, folder: &str) -> Result<Self, TaskError> {
-        let (store, key) = locate(attempt, bloom, folder)?;
-        let uri = store.uri(&key);
-        let meta = attempt.wait({
-            let (store, key) = (Arc::clone(&store), key.clone());
-            async move { store.stat(&key).await }
-        })?;
-        let bytes = match meta {
-            Ok(meta) => meta.size,
-            Err(error @ StoreError::NotFound { .. }) => {
-                return Err(TaskError::fatal(format!(
-                    "{error}: a job with `save` and as many `shards` writes it"
-                )));
-            }
-            Err(error) => return Err(error.into()),
-        };
-        let head = blocking::read_at(&attempt.handle, &store, &key, 0..bytes.min(Head::BYTES))?;
-        let head = Head::parse(&uri, &head).map_err(|error| TaskError::fatal(error.to_string()))?;
-        let kind = bloom.params.kind();
-        if head.seed != bloom.seed {
-            return Err(TaskError::fatal(format!(
-                "{uri} was made with seed {}, and the recipe has seed {}: give both the same",
-                head.seed, bloom.seed
-            )));
-        }
-        if head.kind != kind {
-            return Err(TaskError::fatal(format!(
-                "{uri} holds \"{}\", and the recipe wants \"{kind}\": give the step the parameters that it was made with",
-                head.kind
-            )));
-        }
-        Ok(Self { store, key, uri, bytes, head })
+    /// Reads the head of the group's filter, which must be the one that the job was planned with.
+    pub(super) fn open(
+        attempt: &Attempt,
+        step: usize,
+        bloom: &Bloom,
+        folder: &str,
+    ) -> Result<Self, TaskError> {
+        let (bloom, folder, group) = (bloom.clone(), folder.to_owned(), attempt.shard()?);
+        let stores = attempt.open.stores.clone();
+        let (stored, bloom) = attempt.wait(async move {
+            StoredFilter::open(&stores, &bloom, &folder, group).await.map(|stored| (stored, bloom))
+        })??;
+        let planned = attempt.open.plan.filters.get(&step);
+        let planned =
+            planned.ok_or_else(|| TaskError::fatal("the plan knows of no filters to begin with"))?;
+        stored.check(planned, group)?;
+        let head = bloom.head(&stored.uri, &stored.head, stored.bytes);
+        Ok(Self { head: head.map_err(|error| TaskError::fatal(error.to_string()))?, stored })
     }
 
     pub(super) fn size(&self) -> Size {
@@ -65,28 +47,29 @@ impl Kept {
         }
         Err(TaskError::fatal(format!(
             "{} holds {} n-grams, and with {ngrams} more its rate of false positives would be {rate:.3}: make it anew with an expected_ngram_count of {all}, or allow an fp_rate of so much",
-            self.uri, self.head.items
+            self.stored.uri, self.head.items
         )))
     }
 
     pub(super) fn read(self, attempt: &Attempt) -> Result<Filter, TaskError> {
-        let reader = BlockingReader::exact(&attempt.handle, self.store, &self.key, 0..self.bytes);
-        Ok(Filter::load(&self.uri, reader, self.head.size.bytes())?)
+        let StoredFilter { store, key, uri, bytes, .. } = self.stored;
+        let reader = BlockingReader::exact(&attempt.handle, store, &key, 0..bytes);
+        Ok(Filter::load(&uri, reader, self.head.size.bytes())?)
     }
+}
+
+/// Makes sure that the folder is this step's, before any work goes into what would lie there.
+pub(super) fn claim(attempt: &Attempt, step: usize, folder: &str) -> Result<(), TaskError> {
+    let (mine, stores) = (SavedBy::of(&attempt.open.plan, step), attempt.open.stores.clone());
+    let folder = folder.to_owned();
+    Ok(attempt.wait(async move { mine.claim(&stores, &folder).await })??)
 }
 
 /// Leaves the filter for other jobs. Attempts that do it twice write the same.
 pub(super) fn save(attempt: &Attempt, bloom: &Bloom, folder: &str, filter: &Filter) -> Result<(), TaskError> {
-    let (store, key) = locate(attempt, bloom, folder)?;
+    let (store, key) = place(&attempt.open.stores, bloom, folder, attempt.shard()?)?;
     let mut out = BlockingWriter::new(&attempt.handle, store, &key);
     filter.save(&mut out)?;
     out.finish()?;
     Ok(())
-}
-
-fn locate(attempt: &Attempt, bloom: &Bloom, folder: &str) -> Result<(Arc<dyn Store>, String), TaskError> {
-    let name = format!("{:05}-of-{:05}.bloom", attempt.task, bloom.groups);
-    let wrong = |error: gristmill_storage::UriError| TaskError::fatal(format!("{folder}: {error}"));
-    let uri: Uri = folder.parse().map_err(wrong)?;
-    Ok(attempt.open.stores.open(&uri.join(&name).map_err(wrong)?)?)
 }

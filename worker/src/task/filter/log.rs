@@ -10,7 +10,8 @@ use gristmill_dedup::Error;
 use gristmill_dedup::bloom::{Filter, Size};
 use gristmill_dedup::sections::Writer;
 use gristmill_job::{Checkpoint, FileEntry, FilterState, Filtered, Job, JobError, Place};
-use std::io::Write;
+use gristmill_storage::{Kind, StoreError};
+use std::io::{self, Write};
 use std::time::{Duration, Instant};
 
 /// A segment is stored before it holds more than this.
@@ -218,8 +219,15 @@ fn restore(
     match Filter::load(&bits.path, attempt.read(bits), size.bytes()) {
         Ok(filter) if filter.size() == size && filter.items() == bits.rows => Ok(Some((filter, segments))),
         Ok(_) | Err(Error::Corrupt { .. } | Error::Invalid(_)) => Ok(None),
+        // A head that came late to the store may name a filter that was given up since.
+        Err(Error::Io(error)) if is_missing(&error) => Ok(None),
         Err(error) => Err(error.into()),
     }
+}
+
+fn is_missing(error: &io::Error) -> bool {
+    let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<StoreError>());
+    inner.is_some_and(|error| error.kind() == Kind::NotFound)
 }
 
 fn write_again(segment: &[u8], found: &mut Writer<impl Write>) -> Result<(), TaskError> {
