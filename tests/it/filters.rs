@@ -52,7 +52,7 @@ fn run(folder: &Path, args: &[&str]) -> (bool, String) {
 fn a_head_whose_answer_is_lost_names_a_filter_that_is_there() {
     let folder = tempfile::tempdir().expect("folder");
     let folder = folder.path();
-    corpus(folder, &[700; 4], |file, number| long_record(1600, file, number));
+    corpus(folder, &[700; 4], |file, number| long_record(1000, file, number));
     recipe(folder, "- bff_dedup: {min_ngram_size: 5, max_ngram_size: 5, fp_rate: 0.3}\n", "");
     let input = folder.join("in");
     must_run(folder, &["--input", &format!("{}/*.jsonl", input.display()), "--output", "calm"]);
@@ -90,8 +90,9 @@ fn die_and_go_on(
     let cluster = Cluster::new(7, Arc::clone(&memory), Arc::clone(&faults), scratch, input);
     faults.only(HEAD);
     let (last, fault) = planned.last().copied().expect("a fault");
-    planned.iter().for_each(|(nth, fault)| faults.on(Op::Put, *nth, *fault));
-    (last..last + 10_000).for_each(|nth| faults.on(Op::Put, nth, fault));
+    for (nth, fault) in planned.iter().copied().chain((last..last + 10_000).map(|nth| (nth, fault))) {
+        faults.on(Op::Put, nth, fault);
+    }
     let job = cluster.job(&cluster.submit(recipe));
     let (checker, since) = (runtime(), Instant::now());
     let state = || checker.block_on(job.log()).expect("reads").state;

@@ -85,7 +85,10 @@ impl FilterMemory {
         drop(state);
         // Whoever is next may fit in as well.
         self.changed.notify_all();
-        stopped.map_or(Ok(Room { memory: self, bytes }), Err)
+        match stopped {
+            Some(stopped) => Err(stopped),
+            None => Ok(Room { memory: self, bytes }),
+        }
     }
 
     fn state(&self) -> MutexGuard<'_, State> {
@@ -107,6 +110,7 @@ mod tests {
     use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
     use std::thread;
 
+    #[allow(clippy::unnecessary_wraps, reason = "others may be stopped")]
     fn go_on() -> Result<(), TaskError> {
         Ok(())
     }
