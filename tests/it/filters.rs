@@ -59,12 +59,7 @@ fn a_head_whose_answer_is_lost_names_a_filter_that_is_there() {
     let expected = published(&folder.join("calm"));
     let text = fs::read_to_string(folder.join("recipe.yaml")).expect("reads");
     // From the last on nothing is written any more.
-    for faults in [
-        &[(1, LoseAnswer), (2, Fail)][..],
-        &[(2, LoseAnswer), (3, Fail)],
-        &[(2, LoseAnswer), (4, Fail)],
-        &[(2, Fail), (3, LoseAnswer), (4, Fail)],
-    ] {
+    for faults in [&[(2, LoseAnswer), (3, Fail)][..], &[(2, Fail), (3, LoseAnswer), (4, Fail)]] {
         let since = Instant::now();
         let got = loop {
             assert!(since.elapsed() < PATIENCE, "{faults:?}: the filter is done before");

@@ -146,7 +146,8 @@ mod tests {
         assert_eq!(done.into_inner(), 8 * 200);
         let most = most.into_inner();
         assert!(most > 50 && most <= 100, "{most}");
-        assert_eq!((memory.state().taken, memory.state().waiting.len()), (0, 0));
+        let state = memory.state();
+        assert_eq!((state.taken, state.waiting.len()), (0, 0));
     }
 
     #[test]
