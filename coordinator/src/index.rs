@@ -1,7 +1,8 @@
-//! The indexes that a recipe names: pinned to a generation before the job has its id, and looked at while it is planned.
+//! The indexes that a recipe names: pinned to a generation before the job is planned, and looked at while it is.
 //!
-//! A recipe that leaves the generation open is pinned to the latest there is, so that the job's id, its plan and its
-//! manifest say which documents it met. A job that was begun keeps its generation, whatever came after.
+//! A recipe that leaves the generation open is pinned to the latest there is when the job is handed in: its request (its plan,
+//! where there is no service) names the generation. That is written once, so that the job keeps its generation whatever comes after,
+//! who hands in the same again is told of the same job, and its manifest says which documents it met.
 
 use crate::prepare::PrepareError;
 use gristmill_job::index::{Generation, Index, IndexError};
@@ -47,14 +48,16 @@ async fn now(stores: &Stores, used: &IndexUse) -> Result<u64, IndexProblem> {
 pub(crate) async fn planned(
     stores: &Stores,
     recipe: &Recipe,
+    job: &str,
     input_sha256: &str,
 ) -> Result<BTreeMap<usize, PlannedIndex>, PrepareError> {
     let mut all: BTreeMap<usize, PlannedIndex> = BTreeMap::new();
     for (spec, used) in indexed(recipe) {
         let joins_by = joins_by(spec, recipe.head.seed);
-        let looked = look(stores, used, &joins_by, input_sha256).await;
+        let looked = look(stores, used, &joins_by, (job, input_sha256)).await;
         let generation = looked.map_err(|error| at_step(spec, error))?;
-        if used.extend && all.values().any(|other| other.at == used.at) {
+        let is_same = |other: &PlannedIndex| other.extend && is_same(&other.at, &used.at);
+        if used.extend && all.values().any(is_same) {
             return Err(at_step(spec, IndexProblem::Twice { at: used.at.clone() }));
         }
         let planned = PlannedIndex {
@@ -74,9 +77,13 @@ async fn look(
     stores: &Stores,
     used: &IndexUse,
     joins_by: &Value,
-    input_sha256: &str,
+    (job, input_sha256): (&str, &str),
 ) -> Result<Generation, IndexProblem> {
     let index = open(stores, used)?;
+    if let (Some(generation), true) = (used.generation, used.extend) {
+        // That another comes first is found out again before anything is published; here it has cost nothing yet.
+        index.written(generation + 1, job, input_sha256).await?;
+    }
     let generation = match used.generation {
         Some(0) => return Ok(Generation::empty(joins_by.clone())),
         None => return Err(IndexError::Missing { at: used.at.clone() }.into()),
@@ -89,10 +96,12 @@ async fn look(
     }
     let same = generation.parts.iter().find(|part| part.input_sha256 == input_sha256);
     if let Some(part) = same {
-        return Err(IndexProblem::SameInput {
-            at: used.at.clone(),
-            generation: part.generation,
-            job: part.job.clone(),
+        let (at, generation, job) = (used.at.clone(), part.generation, part.job.clone());
+        let before = generation.saturating_sub(1);
+        return Err(if index.is_removed(before).await? {
+            IndexProblem::SameInputForGood { at, generation, job, before }
+        } else {
+            IndexProblem::SameInput { at, generation, job, before }
         });
     }
     Ok(generation)
@@ -105,6 +114,13 @@ pub(crate) fn joins_by(spec: &StepSpec, seed: u64) -> Value {
         joins_by.insert("step".to_owned(), spec.def.name.into());
     }
     joins_by
+}
+
+fn is_same(one: &str, other: &str) -> bool {
+    match (one.parse::<Uri>(), other.parse::<Uri>()) {
+        (Ok(one), Ok(other)) => one.is_same(&other),
+        _ => one == other,
+    }
 }
 
 /// The steps that name an index.
@@ -135,9 +151,13 @@ pub enum IndexProblem {
     )]
     Differs { at: String, there: String, here: String },
     #[error(
-        "the input of this job is in the index {at} since generation {generation}, by job {job}: every document would be a duplicate of itself; pin the generation before, `generation: {}`", .generation.saturating_sub(1)
+        "the input of this job is in the index {at} since generation {generation}, by job {job}: every document would be a duplicate of itself; to run it again, name the generation before, `generation: {before}`, and leave out `extend`"
     )]
-    SameInput { at: String, generation: u64, job: String },
+    SameInput { at: String, generation: u64, job: String, before: u64 },
+    #[error(
+        "the input of this job is in the index {at} since generation {generation}, by job {job}: every document would be a duplicate of itself; generation {before}, against which it was run, is gone by a takedown, so that it can be run again without `index` only"
+    )]
+    SameInputForGood { at: String, generation: u64, job: String, before: u64 },
     #[error("the index {at} is named twice, and one job can extend it once: give each step its own")]
     Twice { at: String },
 }

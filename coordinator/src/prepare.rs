@@ -109,7 +109,8 @@ impl From<InputError> for PrepareError {
     }
 }
 
-/// Checks a recipe, its indexes pinned ([`pin`](crate::pin)), against the world and plans it as the job `job`. Large listings are sorted in the folder `scratch`.
+/// Checks a recipe, its indexes pinned ([`pin`](crate::pin)), against the world and plans it as the job `job`. Large listings are
+/// sorted in the folder `scratch`. `begun`: the plan of the job, if it was begun before; its indexes were looked at then.
 pub async fn prepare(
     stores: &Stores,
     resolver: &Resolver,
@@ -117,6 +118,7 @@ pub async fn prepare(
     job: &str,
     allow: &Allow,
     scratch: &Path,
+    begun: Option<&Plan>,
 ) -> Result<Prepared, PrepareError> {
     allow.check_recipe(recipe)?;
     let (planned, resources) = resolver.resolve(&allow.models(recipe)?).await?;
@@ -148,7 +150,10 @@ pub async fn prepare(
     }
     let listing = lister.list(&patterns).await?;
     check_order(recipe, &listing)?;
-    let indexes = index::planned(stores, recipe, listing.sha256()).await?;
+    let indexes = match begun {
+        Some(begun) => begun.indexes.clone(),
+        None => index::planned(stores, recipe, job, listing.sha256()).await?,
+    };
     let begun_with = filters.planned(stores).await?;
     // The plan counts tasks by reading the listing once more, which blocks.
     let (job, for_plan, listed) = (job.to_owned(), recipe.clone(), listing.clone());
@@ -229,7 +234,8 @@ mod tests {
         let recipe = Recipe::parse(&format!("name: x\n{steps}{yaml}\n"), &[]).expect(yaml);
         let allow = Allow::only(vec!["memory://w".parse::<Uri>().expect("URI")]);
         let prepared =
-            prepare(&stores, &resolver, &recipe, &job_id(&recipe, &[]), &allow, &std::env::temp_dir()).await;
+            prepare(&stores, &resolver, &recipe, &job_id(&recipe, &[]), &allow, &std::env::temp_dir(), None)
+                .await;
         prepared.map(|p| p.plan.input_files).map_err(|error| (error.kind(), error.to_string()))
     }
 

@@ -83,8 +83,9 @@ impl Place {
 /// Publishes the dataset of a job whose stages are all committed. May be repeated.
 pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result<Manifest, PublishError> {
     let place = Place::open(&driver.stores, &driver.output)?;
-    let clusters = bring_clusters(driver, &place).await?;
+    // First whether each index can still be extended, so that nothing is brought to its place for nothing.
     let indexes = index::generations(driver).await?;
+    let clusters = bring_clusters(driver, &place).await?;
     let files = match driver.plan.layout() {
         Layout::Parts => bring_parts(driver, &place).await?,
         Layout::Dclm => dclm::bring(driver, &place).await?,
@@ -122,6 +123,7 @@ pub(crate) async fn publish(driver: &Driver, stages: Vec<StageRecord>) -> Result
         documents: Documents::from(tally),
         aggregates,
         joined,
+        // Before the manifest, which says that it is so. Between the two the job may be killed: it finds its own generation then.
         indexes: index::write(driver, indexes).await?,
         takedowns: Vec::new(),
         selected,

@@ -1,6 +1,10 @@
 //! Dedup against an index of earlier jobs' documents, from end to end: one job after the other keeps what one job over all
 //! of the input keeps, and whoever asks for what cannot be is told.
 
+pub(crate) mod killed;
+mod pinned;
+mod told;
+
 use crate::dedup::alike;
 use crate::run::published;
 use crate::steps::rows;
@@ -9,7 +13,7 @@ use serde_json::{Value, json};
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::Path;
-use std::process::{Output, Stdio};
+use std::process::Output;
 use std::time::Duration;
 
 pub(crate) fn write(folder: &Path, name: &str, records: &[Value]) {
@@ -216,35 +220,77 @@ fn what_went_still_leads_to_what_stayed() {
     assert_eq!(manifest["joined"][0], joined);
 }
 
+/// Record ids, and where in one long row of words their texts begin.
+type Documents = &'static [(&'static str, u64)];
+
+/// Two jobs, and what stays of them.
+struct Halves {
+    name: &'static str,
+    jobs: [Documents; 2],
+    one_after_the_other: &'static [&'static str],
+    in_one: &'static [&'static str],
+    bridged: u64,
+}
+
+const HALVES: [Halves; 4] = [
+    Halves {
+        name: "copies within each, and of one in the other",
+        jobs: [&[("1", 0), ("2", 6), ("3", 500)], &[("4", 3), ("5", 503), ("6", 900), ("7", 903)]],
+        one_after_the_other: &["1", "3", "6"],
+        in_one: &["1", "3", "6"],
+        bridged: 0,
+    },
+    Halves {
+        name: "what is like one that went is joined with the one that stayed",
+        jobs: [&[("1", 0), ("2", 12)], &[("3", 24)]],
+        one_after_the_other: &["1"],
+        in_one: &["1"],
+        bridged: 0,
+    },
+    Halves {
+        name: "a bridge: 1 and 2 are not alike, both are published, and then comes 3, which is like both",
+        jobs: [&[("1", 0), ("2", 24)], &[("3", 12)]],
+        one_after_the_other: &["1", "2"],
+        in_one: &["1"],
+        bridged: 1,
+    },
+    Halves {
+        name: "the smallest id comes with the second job, and what was published stays",
+        jobs: [&[("5", 0)], &[("4", 3)]],
+        one_after_the_other: &["5"],
+        in_one: &["4"],
+        bridged: 0,
+    },
+];
+
+/// When one job after the other keeps what one job keeps, and when not: see the README.
 #[test]
-fn killed_at_any_moment_the_index_is_whole() {
+fn one_job_keeps_the_same_unless_a_later_document_joins_what_was_published_or_comes_first() {
+    let text = |from: u64| (from..from + 60).map(|word| format!("w{word} ")).collect::<String>();
+    let record = |(id, from): (&str, u64)| json!({"id": id, "text": text(from)});
+    let records = |documents: &[(&str, u64)]| documents.iter().map(|one| record(*one)).collect::<Vec<_>>();
+    let step = "minhash_dedup: {bands: 60, rows: 2, threshold: 0.6}";
     let folder = tempfile::tempdir().expect("folder");
-    let folder = folder.path();
-    let [a, b, _] = crawls();
-    write(folder, "a", &a);
-    write(folder, "b", &b);
-    let step = with_index("minhash_dedup: {preset: fineweb}", "{at: index, extend: true}");
-    must(folder, "a", &step, "out-a");
-    copy(&folder.join("index"), &folder.join("index-before"));
-    must(folder, "b", &step, "out-b");
-    let (expected, data) = (generations(folder), published(&folder.join("out-b")));
-    fs::remove_dir_all(folder.join("out-b")).expect("is there");
-    fs::remove_dir_all(folder.join("index")).expect("is there");
-    copy(&folder.join("index-before"), &folder.join("index"));
-    for round in 0..8 {
-        let mut child = gristmill()
-            .current_dir(folder)
-            .args(["run", "out-b.yaml", "--quiet", "--lanes", "1"])
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        std::thread::sleep(Duration::from_millis(60 + 90 * round));
-        child.kill().expect("is killed, or has ended");
-        child.wait().expect("ends");
+    for (number, halves) in HALVES.iter().enumerate() {
+        let (name, [first, second]) = (halves.name, halves.jobs);
+        let folder = &folder.path().join(number.to_string());
+        write(folder, "one", &records(first));
+        write(folder, "two", &records(second));
+        write(folder, "all", &records(&[first, second].concat()));
+        let extending = with_index(step, "{at: index, extend: true}");
+        must(folder, "one", &extending, "out-1");
+        let manifest = must(folder, "two", &extending, "out-2");
+        must(folder, "all", step, "out-all");
+        let set = |ids: &[&str]| ids.iter().map(|id| (*id).to_owned()).collect::<BTreeSet<_>>();
+        let mut kept = ids(folder, "out-1");
+        kept.extend(ids(folder, "out-2"));
+        assert_eq!(
+            (kept, ids(folder, "out-all")),
+            (set(halves.one_after_the_other), set(halves.in_one)),
+            "{name}"
+        );
+        assert_eq!(manifest["joined"][0]["bridged"].as_u64().unwrap_or(0), halves.bridged, "{name}");
     }
-    must(folder, "b", &step, "out-b");
-    assert_eq!(published(&folder.join("out-b")), data);
-    assert_eq!(generations(folder), expected);
 }
 
 pub(crate) fn copy(from: &Path, to: &Path) {
@@ -335,14 +381,19 @@ fn what_cannot_be_says_so() {
         "only its latest can be extended",
     );
     refused(folder, "a", &step("index"), "o", "every document would be a duplicate of itself");
-    let twice = format!("{}, {}", step("{at: index, extend: true}"), step("{at: index, extend: true}"));
-    refused(folder, "b", &twice, "o", "is named twice");
+    for again in ["index", "./index/", "index/.", folder.join("index").to_str().expect("UTF-8")] {
+        let again = step(&format!("{{at: {again}, extend: true}}"));
+        let twice = format!("{}, {again}", step("{at: index, extend: true}"));
+        refused(folder, "b", &twice, "o", "is named twice, and one job can extend it once");
+    }
+    assert!(!folder.join("o").exists(), "nothing is written before all is known");
 
     let damaged = |path: &Path, part: &str| {
         let bytes = fs::read(path).expect("read");
         let mut flipped = bytes.clone();
-        let middle = flipped.len() / 2;
-        flipped[middle] ^= 1;
+        // A manifest has no digest of its own: what is changed is its very first byte.
+        let at = if part == "generation" { 0 } else { flipped.len() / 2 };
+        flipped[at] ^= 1;
         fs::write(path, flipped).expect("write");
         let _ = fs::remove_dir_all(folder.join("o"));
         refused(folder, "b", &step("index"), "o", part);

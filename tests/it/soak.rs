@@ -162,7 +162,7 @@ fn sign(folder: &Path, recipe: &str, skew: Skew, sets: bool) -> PathBuf {
     runtime.block_on(async {
         let resolver = Resolver::new(stores.clone(), folder.to_owned(), folder.to_owned());
         let allow = Allow::everything();
-        let prepared = prepare(&stores, &resolver, &recipe, &id, &allow, folder).await.expect("plans");
+        let prepared = prepare(&stores, &resolver, &recipe, &id, &allow, folder, None).await.expect("plans");
         assert_eq!(prepared.plan.stages[0].tasks, TASKS);
         job.submit(&prepared.plan, &prepared.listing).await.expect("submits");
     });

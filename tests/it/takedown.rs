@@ -1,5 +1,8 @@
 //! `gristmill takedown` as a user meets it: what is named goes from datasets and indexes, all else stays as it was.
 
+mod killed;
+mod names;
+
 use crate::index::{ids, manifest, must, run, with_index, write};
 use crate::storage::seaweed::{self, Seaweed};
 use gristmill_tests::gristmill;
@@ -7,8 +10,7 @@ use serde_json::{Value, json};
 use std::collections::BTreeMap;
 use std::fs;
 use std::path::Path;
-use std::process::{Output, Stdio};
-use std::time::Duration;
+use std::process::Output;
 
 /// Thirty texts of three sites, each thrice: as it is, and twice with a word more, from other sites.
 fn record(number: u64) -> Value {
@@ -176,42 +178,6 @@ fn nothing_is_a_duplicate_of_what_was_taken_down() {
     assert_eq!(stdout(gristmill_in(folder, &args)), "17\t30\tdomain:new.example\n");
     stdout(gristmill_in(folder, &["verify", "out-again"]));
     assert_eq!(manifest(folder, "out-again")["documents"]["kept"], 0);
-}
-
-#[test]
-fn killed_at_any_moment_the_dataset_is_whole() {
-    let folder = tempfile::tempdir().expect("folder");
-    let folder = folder.path();
-    fixture(folder, "seed=0");
-    crate::index::copy(&folder.join("out"), &folder.join("out-before"));
-    crate::index::copy(&folder.join("index"), &folder.join("index-before"));
-    stdout(gristmill_in(folder, &TAKEDOWN));
-    let (out, index) = (all_files(&folder.join("out")), all_files(&folder.join("index")));
-    for name in ["out", "index"] {
-        fs::remove_dir_all(folder.join(name)).expect("is there");
-        fs::rename(folder.join(format!("{name}-before")), folder.join(name)).expect("renames");
-    }
-    for round in 0..12 {
-        let mut child = gristmill()
-            .current_dir(folder)
-            .args(TAKEDOWN)
-            .stdout(Stdio::null())
-            .stderr(Stdio::null())
-            .spawn()
-            .expect("the program starts");
-        std::thread::sleep(Duration::from_millis(5 * round * round / 4));
-        child.kill().expect("is killed, or has ended");
-        child.wait().expect("ends");
-        // Whoever reads finds the dataset as it was or as it is to be.
-        assert!([13, 30].contains(&ids(folder, "out").len()));
-    }
-    stdout(gristmill_in(folder, &TAKEDOWN));
-    let whole = |files: BTreeMap<String, Vec<u8>>| -> BTreeMap<String, Vec<u8>> {
-        files.into_iter().filter(|(name, _)| !name.contains("-tmp-")).collect()
-    };
-    assert_eq!(whole(all_files(&folder.join("out"))), out);
-    assert_eq!(whole(all_files(&folder.join("index"))), index);
-    stdout(gristmill_in(folder, &["verify", "out"]));
 }
 
 #[test]

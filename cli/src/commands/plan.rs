@@ -33,11 +33,12 @@ pub(crate) struct Args {
 pub(crate) fn run(args: Args) -> Outcome {
     let stores = stores();
     let runtime = runtime()?;
-    let recipe = runtime.block_on(pin(&stores, args.recipe.load()?, None)).map_err(Failure::request)?;
-    let resolver = args.models.resolver(&stores);
+    let recipe = args.recipe.load()?;
     let job = job_id(&recipe, &[]);
+    let recipe = runtime.block_on(pin(&stores, recipe, None)).map_err(Failure::request)?;
+    let resolver = args.models.resolver(&stores);
     let allow = Allow::everything();
-    let prepared = prepare(&stores, &resolver, &recipe, &job, &allow, &args.scratch);
+    let prepared = prepare(&stores, &resolver, &recipe, &job, &allow, &args.scratch, None);
     let prepared = runtime.block_on(prepared).map_err(Failure::request)?;
     let needs = Needs::of(&prepared, &recipe, args.lanes);
     let text = if args.json {

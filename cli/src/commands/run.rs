@@ -90,17 +90,19 @@ async fn run_job(args: &Args, recipe: Recipe, output: Uri) -> Outcome {
     let resolver = args.models.resolver(&stores);
     let workspace = output.join(WORKSPACE).map_err(Failure::request)?;
     let place = Place { inner: publish::Place::open(&stores, &output).map_err(Failure::request)?, output };
-    let recipe = pinned(args, &stores, recipe, &workspace, &place).await?;
     let id = job_id(&recipe, &[]);
-    let prepared = prepare(&stores, &resolver, &recipe, &id, &Allow::everything(), &args.scratch)
-        .await
-        .map_err(Failure::request)?;
+    let job = Job::open(&stores, &workspace, &id).map_err(Failure::request)?;
+    let begun = if args.overwrite { None } else { job.plan().await.map_err(Failure::job)? };
+    let recipe = pin(&stores, recipe, begun.as_ref()).await.map_err(Failure::request)?;
+    let everything = Allow::everything();
+    let prepared =
+        prepare(&stores, &resolver, &recipe, &id, &everything, &args.scratch, begun.as_ref()).await;
+    let prepared = prepared.map_err(Failure::request)?;
     if args.overwrite {
         place.clear().await.context("cannot clear the output").map_err(Failure::Job)?;
     }
-    let job = Job::open(&stores, &workspace, &id).map_err(Failure::request)?;
     place.check(&job).await?;
-    if let Some(begun) = job.plan().await.map_err(Failure::job)? {
+    if let Some(begun) = begun {
         begun.same_request(&prepared.plan).map_err(|why| Failure::Request(anyhow!(why)))?;
         if !args.quiet && job.log().await.map_err(Failure::job)?.state != JobState::Done {
             eprintln!("job {id} was begun before: going on where it stands");
@@ -123,28 +125,6 @@ async fn run_job(args: &Args, recipe: Recipe, output: Uri) -> Outcome {
     }
     let manifest = work(args, recipe, prepared.plan, job, stores, workspace, &place).await?;
     summary(&manifest, &place.output).map_err(Failure::job)
-}
-
-/// The recipe with its indexes pinned: to what they are now, or were when the job was begun that the output folder holds.
-async fn pinned(
-    args: &Args,
-    stores: &Stores,
-    recipe: Recipe,
-    workspace: &Uri,
-    place: &Place,
-) -> Result<Recipe, Failure> {
-    let mut begun = None;
-    if recipe.steps.iter().any(|spec| spec.parsed.index().is_some())
-        && !args.overwrite
-        && let Some(id) = place.job().await?
-    {
-        begun = Job::open(stores, workspace, &id)
-            .map_err(Failure::request)?
-            .plan()
-            .await
-            .map_err(Failure::job)?;
-    }
-    pin(stores, recipe, begun.as_ref()).await.map_err(Failure::request)
 }
 
 async fn work(

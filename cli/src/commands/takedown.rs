@@ -45,10 +45,23 @@ pub(crate) fn run(args: &Args) -> Outcome {
         ids.extend(named.ids.iter().cloned());
         datasets.push((text, dataset, named));
     }
+    let mut known = HashSet::new();
+    if datasets.iter().any(|(_, dataset, named)| dataset.tells(named)) {
+        // What went as a duplicate is named there by its id, and an index knows the address.
+        for text in &args.index {
+            known.extend(index::ids(handle, &stores, &parse_uri(text)?, &list).map_err(Failure::job)?);
+        }
+    }
+    let everyone: HashSet<String> = ids.union(&known).cloned().collect();
+    let mut begun = Vec::new();
+    for (text, dataset, named) in datasets {
+        let pending = dataset.begin(&list, named, &everyone).map_err(Failure::job)?;
+        begun.push((text, dataset, pending));
+    }
     for text in &args.index {
         let at = parse_uri(text)?;
-        let taken =
-            index::take_down(handle, &stores, &at, &list, &ids, &mut in_indexes).map_err(Failure::job)?;
+        let taken = index::take_down(handle, &stores, &at, &list, &everyone, &mut in_indexes)
+            .map_err(Failure::job)?;
         match taken.generation {
             None => eprintln!("{text}: holds none of them"),
             Some(generation) => eprintln!(
@@ -57,8 +70,8 @@ pub(crate) fn run(args: &Args) -> Outcome {
             ),
         }
     }
-    for (text, dataset, named) in datasets {
-        let taken = dataset.take_down(&list, &named).map_err(Failure::job)?;
+    for (text, dataset, pending) in begun {
+        let taken = dataset.take_down(&list, pending, &everyone).map_err(Failure::job)?;
         eprintln!("{text}: {} documents taken out of {} files", taken.documents, taken.files);
     }
     let mut out = std::io::stdout().lock();

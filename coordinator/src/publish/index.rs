@@ -2,13 +2,14 @@
 //! generation's manifest just before the dataset's own.
 //!
 //! Files lie in a folder that is named after the plan. Whoever writes there writes the same bytes, so that all of it may be
-//! done twice, and what a job left that came too late harms nobody.
+//! done twice. A job that wrote its generation and was killed before the dataset's manifest finds that it did; one that comes too
+//! late is told before it brings anything.
 
 use super::{MOVES, Place, PublishError, bring};
 use crate::driver::Driver;
 use crate::index::joins_by;
 use futures::{StreamExt, TryStreamExt, stream};
-use gristmill_job::index::{Generation, Index, Part, Segment};
+use gristmill_job::index::{self, Generation, Index, Part, Segment};
 use gristmill_job::{FileEntry, FileRole, Indexed, PAGE_TASKS, PlannedIndex, TaskRecord, pages};
 use gristmill_pipeline::stage::Stage;
 use gristmill_storage::{Kind, Uri};
@@ -20,6 +21,9 @@ pub(crate) async fn keep(driver: &Driver, stage: usize) -> Result<(), PublishErr
         return Ok(());
     };
     let Some(dedup) = pass.after.and_then(|barrier| Dedup::of(driver, barrier)) else { return Ok(()) };
+    if dedup.is_written(driver).await? {
+        return Ok(());
+    }
     let place = Place::open(&driver.stores, &dedup.uri()?)?;
     let (from, to) = dedup.drops(driver).await?;
     bring_once(driver, &place, &from, &to).await?;
@@ -69,10 +73,12 @@ pub(super) async fn generations(driver: &Driver) -> Result<Vec<(Indexed, Option<
             all.push((used, None));
             continue;
         };
-        let generation = dedup.generation(driver).await?;
-        used.wrote = Some(generation.generation);
-        used.added = generation.parts.last().map_or(0, |part| part.documents);
-        all.push((used, Some(generation)));
+        used.wrote = Some(dedup.next());
+        used.added = dedup.documents(driver).await?;
+        // One that a takedown took away since cannot be written again, and need not.
+        let there = dedup.is_written(driver).await? && dedup.open(driver)?.is_removed(dedup.next()).await?;
+        let generation = if there { None } else { Some(dedup.generation(driver).await?) };
+        all.push((used, generation));
     }
     Ok(all)
 }
@@ -115,12 +121,39 @@ impl<'a> Dedup<'a> {
         let tasks = driver.plan.stages.get(signing)?.tasks;
         let plan = serde_json::to_vec(&*driver.plan).unwrap_or_default();
         let digest = hex::encode(Sha256::digest(&plan));
-        let folder = format!("files/{}-{barrier}", digest.get(..16).unwrap_or_default());
+        let name = format!("{}-{barrier}", digest.get(..16).unwrap_or_default());
+        let folder = index::folder(index.generation + 1, &name);
         Some(Self { place: barrier, index, signing, tasks, components, folder })
     }
 
     fn uri(&self) -> Result<Uri, PublishError> {
         Ok(self.index.at.parse()?)
+    }
+
+    fn open(&self, driver: &Driver) -> Result<Index, PublishError> {
+        Ok(Index::open(&driver.stores, &self.uri()?)?)
+    }
+
+    /// The generation that it writes.
+    fn next(&self) -> u64 {
+        self.index.generation + 1
+    }
+
+    /// Whether it has written it; an error, if another job or a takedown has.
+    async fn is_written(&self, driver: &Driver) -> Result<bool, PublishError> {
+        let (job, input) = (&driver.plan.job, &driver.plan.input_sha256);
+        Ok(self.open(driver)?.written(self.next(), job, input).await?)
+    }
+
+    /// How many it adds.
+    async fn documents(&self, driver: &Driver) -> Result<u64, PublishError> {
+        let mut documents = 0;
+        for page in 0..pages(self.tasks) {
+            for record in driver.job.must_page(self.signing, page).await? {
+                documents += one(&record, FileRole::Ids)?.rows;
+            }
+        }
+        Ok(documents)
     }
 
     /// A file of the job, and what it is in the index.
@@ -153,7 +186,7 @@ impl<'a> Dedup<'a> {
     }
 
     async fn generation(&self, driver: &Driver) -> Result<Generation, PublishError> {
-        let index = Index::open(&driver.stores, &self.uri()?)?;
+        let index = self.open(driver)?;
         let spec = driver.recipe.steps.get(self.place);
         let joins_by = spec.map(|spec| joins_by(spec, driver.recipe.head.seed)).unwrap_or_default();
         let mut generation = match self.index.generation {
@@ -161,7 +194,7 @@ impl<'a> Dedup<'a> {
             number => index.generation(number).await?,
         };
         let mut part = Part {
-            generation: self.index.generation + 1,
+            generation: self.next(),
             job: driver.plan.job.clone(),
             input_sha256: driver.plan.input_sha256.clone(),
             first_segment: generation.segments(),
@@ -181,7 +214,7 @@ impl<'a> Dedup<'a> {
         }
         generation.generation = part.generation;
         generation.parts.push(part);
-        // Early, so that no data is brought to its place for nothing; what counts is who creates the manifest.
+        // What counts is who creates the manifest.
         index.check_free(&generation).await?;
         Ok(generation)
     }

@@ -10,6 +10,7 @@ use gristmill_job::lifecycle::apply;
 use gristmill_job::{JobEvent, JobRequest, JobState, Plan, Urgency, VERSION, job_id};
 use gristmill_pipeline::Recipe;
 use gristmill_queue::TaskId;
+use gristmill_storage::Created;
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
@@ -88,21 +89,32 @@ impl Coordinator {
     pub async fn submit(&self, submission: Submission) -> Result<(JobView, bool), ServiceError> {
         let recipe = Recipe::parse(&submission.recipe, &submission.overrides)?;
         self.check(&recipe)?;
-        let recipe = pin(&self.0.stores, recipe, None).await?;
         let output = recipe.head.output.path.clone().unwrap_or_default();
         if output.is_empty() {
             let why = "the recipe names no output; add `output: {path: …}` or give --output".to_owned();
             return Err(ServiceError::Invalid { field: "recipe", why });
         }
         let job = job_id(&recipe, &[&output, &submission.key]);
+        let workspace = &self.0.workspace;
+        // A request that is there counts as it is, with the generations of indexes that it was pinned to.
+        let new = workspace.request(&job).await?.is_none() && self.request(&job, recipe, submission).await?;
+        let entry = self.entry(&job).await?;
+        self.look_up(&entry).await?;
+        Ok((entry.snapshot(), new))
+    }
+
+    /// Writes a job's request. Says whether this one is what is stored.
+    async fn request(&self, job: &str, recipe: Recipe, submission: Submission) -> Result<bool, ServiceError> {
+        let recipe = pin(&self.0.stores, recipe, None).await?;
+        let workspace = &self.0.workspace;
         if !submission.key.is_empty() {
-            let bound = self.0.workspace.bind_key(&submission.key, &job).await?;
+            let bound = workspace.bind_key(&submission.key, job).await?;
             if bound != job {
                 return Err(ServiceError::KeyTaken { key: submission.key, job: bound });
             }
         }
         let request = JobRequest {
-            job: job.clone(),
+            job: job.to_owned(),
             version: VERSION.to_owned(),
             recipe: recipe.canonical,
             priority: submission.priority,
@@ -110,22 +122,19 @@ impl Coordinator {
             submitted_ms: now_ms(),
             submitted_by: submission.by,
         };
-        let created = self.0.workspace.submit(&request).await?;
-        let entry = self.entry(&job).await?;
-        self.look_up(&entry).await?;
-        // A request of which only the answer was lost is told by what is stored.
-        let new = created == gristmill_storage::Created::New || entry.request == request;
-        Ok((entry.snapshot(), new))
+        // Of two coordinators that are asked at once one decides. Where only the answer was lost, what is stored tells.
+        Ok(workspace.submit(&request).await? == Created::New
+            || workspace.request(job).await? == Some(request))
     }
 
     /// What a job would do, without running it.
     pub async fn plan(&self, recipe: &str, overrides: &[String]) -> Result<Planned, ServiceError> {
         let recipe = Recipe::parse(recipe, overrides)?;
         self.check(&recipe)?;
-        let recipe = pin(&self.0.stores, recipe, None).await?;
         let output = recipe.head.output.path.clone().unwrap_or_default();
         let inner = &self.0;
         let job = job_id(&recipe, &[&output, ""]);
+        let recipe = pin(&self.0.stores, recipe, None).await?;
         let prepared = prepare(
             &inner.stores,
             &inner.resolver,
@@ -133,6 +142,7 @@ impl Coordinator {
             &job,
             &inner.settings.allow,
             &inner.settings.scratch,
+            None,
         )
         .await?;
         Ok(Planned { plan: prepared.plan, recipe })

@@ -153,6 +153,7 @@ impl Coordinator {
             &entry.request.job,
             &inner.settings.allow,
             &inner.settings.scratch,
+            None,
         )
         .await
         .map_err(|e| trouble(e.kind() == PrepareErrorKind::Retry, &e))?;

@@ -2,7 +2,7 @@
 //!
 //! ```text
 //! INDEX/generations/000001.json     what the index consists of; created, never changed
-//!      /files/FOLDER/…              the files of one job, named after its plan, or those that a takedown wrote anew
+//!      /files/000001-NAME/…         what a job (NAME hangs on its plan) or a takedown wrote for that generation
 //! ```
 //!
 //! A generation is made of parts, one for each job that extended the index, and a part of segments, one for each task that
@@ -14,7 +14,8 @@
 //! knows them as its shards 0 to n - 1, and its own as those from n on: so what it writes of documents is right in the next
 //! generation as it stands.
 //!
-//! Of all that would write generation N + 1 one wins: its manifest is created only if it is absent.
+//! Of all that would write generation N + 1 one wins: its manifest is created only if it is absent. What the others wrote for it
+//! is named by no generation and never will be, so that whoever comes later may delete it ([`Index::leftovers`]).
 
 pub mod ids;
 
@@ -25,8 +26,10 @@ use gristmill_storage::{Created, Store, StoreError, Stores, Uri};
 use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use sha2::{Digest, Sha256};
+use std::collections::HashSet;
 use std::path::{Component, Path};
 use std::sync::Arc;
+use std::time::Duration;
 
 /// The version of what is written here.
 const FORMAT: u32 = 1;
@@ -77,6 +80,12 @@ pub struct Segment {
     pub ids: FileEntry,
 }
 
+impl Segment {
+    pub fn into_files(self) -> impl Iterator<Item = FileEntry> {
+        [Some(self.keys), self.sets, Some(self.ids)].into_iter().flatten()
+    }
+}
+
 /// Why an index could not be read or extended.
 #[derive(Debug, thiserror::Error)]
 pub enum IndexError {
@@ -91,13 +100,13 @@ pub enum IndexError {
     )]
     NoGeneration { at: String, generation: u64, latest: u64 },
     #[error(
-        "generation {generation} of the index {at} is gone, a takedown removed it: run the job anew against the latest"
+        "generation {generation} of the index {at} is gone, a takedown removed it: name a later one, or none for the latest"
     )]
     Removed { at: String, generation: u64 },
     #[error("{uri} is no generation of an index that this version can read: {why}")]
     Unreadable { uri: String, why: String },
     #[error(
-        "{at} has a generation {generation} already, by {by}, which this job did not meet: run this job anew, so that it meets those documents, too (`gristmill run --overwrite`, or another submission), or without `extend`"
+        "{at} has a generation {generation} already, by {by}, which this job did not meet: run this job anew, so that it meets those documents, too (`gristmill run --overwrite`; in a cluster, cancel it and submit it with another key), or without `extend`"
     )]
     Taken { at: String, generation: u64, by: String },
 }
@@ -278,9 +287,74 @@ impl Index {
         Err(IndexError::Taken { at: self.at.clone(), generation: number, by })
     }
 
+    /// Whether the job has written a generation when it was here before; an error, if another has. A takedown may have taken it
+    /// away since: then the part that came with it tells whose it was.
+    pub async fn written(&self, number: u64, job: &str, input_sha256: &str) -> Result<bool, IndexError> {
+        let Some(bytes) = self.folder.read_raw(&generation_path(number)).await? else { return Ok(false) };
+        let there = if bytes == REMOVED { self.latest().await? } else { number };
+        let generation = self.generation(there).await?;
+        let part = generation.parts.into_iter().find(|part| part.generation == number);
+        let by = match part {
+            Some(part) if part.job == job && part.input_sha256 == input_sha256 => return Ok(true),
+            Some(part) => format!("job {}", part.job),
+            None => "a takedown".to_owned(),
+        };
+        Err(IndexError::Taken { at: self.at.clone(), generation: number, by })
+    }
+
+    /// Whether a generation was taken away.
+    pub async fn is_removed(&self, number: u64) -> Result<bool, IndexError> {
+        Ok(self.folder.read_raw(&generation_path(number)).await?.is_some_and(|bytes| bytes == REMOVED))
+    }
+
     /// Takes a generation away that a later one replaces. Its number stays taken.
     pub async fn remove(&self, number: u64) -> Result<(), IndexError> {
         Ok(self.store().put(&self.folder.key(&generation_path(number)), REMOVED.into()).await?)
+    }
+
+    /// Files that no generation names or ever will: those written for one that is there by now, or was, in another form. Files for
+    /// the next generation are somebody's work.
+    pub async fn leftovers(&self) -> Result<Vec<String>, IndexError> {
+        let mut named = HashSet::new();
+        let mut latest = None;
+        // The latest first: what is named by one that comes meanwhile is named by it, or was written for that one.
+        for number in self.generations().await?.into_iter().rev() {
+            match self.name_files(number, &mut named).await {
+                Ok(()) => {}
+                // Where the latest goes while it is read, somebody else is at it.
+                Err(IndexError::Removed { .. }) if latest.is_some() => {}
+                Err(IndexError::Removed { .. }) => return Ok(Vec::new()),
+                Err(IndexError::Job(JobError::Store(StoreError::NotFound { .. }))) => return Ok(Vec::new()),
+                Err(error) => return Err(error),
+            }
+            latest = latest.or(Some(number));
+        }
+        let mut paths = self.folder.paths("files/").await?;
+        paths.retain(|path| {
+            written_for(path).is_some_and(|number| Some(number) <= latest) && !named.contains(path)
+        });
+        Ok(paths)
+    }
+
+    /// Adds the files of a generation.
+    async fn name_files(&self, number: u64, named: &mut HashSet<String>) -> Result<(), IndexError> {
+        for part in &self.generation(number).await?.parts {
+            named.insert(part.drops.path.clone());
+            for (page, file) in (0..).zip(&part.pages) {
+                // Generations have most of their pages in common.
+                if named.insert(file.path.clone()) {
+                    let segments = self.page(part, page).await?;
+                    named.extend(segments.into_iter().flat_map(Segment::into_files).map(|file| file.path));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Deletes what killed writers left half written and is older than `age`.
+    pub async fn sweep(&self, age: Duration) -> Result<(), IndexError> {
+        self.folder.sweep("", age).await?;
+        Ok(())
     }
 
     /// The segments of a page of a part.
@@ -312,6 +386,17 @@ impl Index {
         self.store().put(&self.folder.key(path), bytes.into()).await?;
         Ok(entry)
     }
+}
+
+/// Where what is written for a generation lies; `name` tells its writers apart.
+#[must_use]
+pub fn folder(generation: u64, name: &str) -> String {
+    format!("files/{generation:06}-{name}")
+}
+
+/// The generation that a file was written for.
+fn written_for(path: &str) -> Option<u64> {
+    path.strip_prefix("files/")?.split_once('-')?.0.parse().ok()
 }
 
 fn generation_path(number: u64) -> String {

@@ -306,8 +306,8 @@ impl<E, I: Iterator<Item = Result<Input, E>>> Iterator for Cut<I> {
 }
 
 /// The id of a job: its name and a digest of what is asked for. The same recipe is the same job, so that handing it in
-/// twice is handing it in once; `identity` is what else tells jobs apart. Neither input nor models are part of it,
-/// since a job has its id before anybody looked at those, nor is where the output lies.
+/// twice is handing it in once; `identity` is what else tells jobs apart. Neither input, models nor generations
+/// of indexes are part of it, since a job has its id before anybody looked at those, nor is where the output lies.
 #[must_use]
 pub fn job_id(recipe: &Recipe, identity: &[&str]) -> String {
     let mut hash = Sha256::new();

@@ -1,4 +1,4 @@
-//! Faults on purpose, for tests: the nth call fails, a stream is cut, an answer is lost, an upload is torn.
+//! Faults on purpose, for tests: the nth call fails or waits, a stream is cut, an answer is lost, an upload is torn.
 
 use std::collections::BTreeMap;
 use std::ops::Range;
@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use bytes::Bytes;
+use futures::channel::oneshot;
 use futures::stream::{self, StreamExt};
 
 use crate::error::StoreError;
@@ -38,7 +39,34 @@ struct Rules {
     every: BTreeMap<Op, Fault>,
     /// Part of the keys that this is about.
     keys: String,
+    held: BTreeMap<(Op, u64), Held>,
     calls: BTreeMap<Op, u64>,
+}
+
+/// The call's side of a [`Hold`].
+#[derive(Debug)]
+struct Held {
+    come: oneshot::Sender<()>,
+    go: oneshot::Receiver<()>,
+}
+
+/// A call that waits before it does anything, so that something else comes first. Dropping it lets the call go on.
+#[derive(Debug)]
+pub struct Hold {
+    come: oneshot::Receiver<()>,
+    go: oneshot::Sender<()>,
+}
+
+impl Hold {
+    /// Waits until the call has come. False if it never will.
+    pub async fn has_come(&mut self) -> bool {
+        (&mut self.come).await.is_ok()
+    }
+
+    /// Lets the call go on.
+    pub fn go(self) {
+        let _ = self.go.send(());
+    }
 }
 
 impl Faults {
@@ -49,6 +77,13 @@ impl Faults {
     /// The `nth` call from the very first on (counted from 1) goes wrong.
     pub fn on(&self, op: Op, nth: u64, fault: Fault) {
         self.rules().nth.insert((op, nth), fault);
+    }
+
+    /// The `nth` call from the very first on waits until it is told to go on. Not those that read or write pieces.
+    pub fn hold(&self, op: Op, nth: u64) -> Hold {
+        let ((come, has_come), (go, may_go)) = (oneshot::channel(), oneshot::channel());
+        self.rules().held.insert((op, nth), Held { come, go: may_go });
+        Hold { come: has_come, go }
     }
 
     /// Every call goes wrong.
@@ -73,15 +108,20 @@ impl Faults {
         self.rules().calls.get(&op).copied().unwrap_or(0)
     }
 
-    fn next(&self, op: Op, uri: &str) -> Option<Fault> {
+    fn next(&self, op: Op, uri: &str) -> (Option<Fault>, Option<Held>) {
         let mut rules = self.rules();
         if !uri.contains(&rules.keys) {
-            return None;
+            return (None, None);
         }
         let calls = rules.calls.entry(op).or_default();
         *calls += 1;
         let nth = *calls;
-        rules.nth.get(&(op, nth)).or_else(|| rules.every.get(&op)).copied()
+        let held = rules.held.remove(&(op, nth));
+        (rules.nth.get(&(op, nth)).or_else(|| rules.every.get(&op)).copied(), held)
+    }
+
+    fn fault(&self, op: Op, uri: &str) -> Option<Fault> {
+        self.next(op, uri).0
     }
 }
 
@@ -103,7 +143,12 @@ impl Faulty {
         F: Future<Output = Result<T, StoreError>>,
     {
         let uri = self.inner.uri(key);
-        match self.faults.next(op, &uri) {
+        let (fault, held) = self.faults.next(op, &uri);
+        if let Some(Held { come, go }) = held {
+            let _ = come.send(());
+            let _ = go.await;
+        }
+        match fault {
             None => call().await,
             Some(Fault::LoseAnswer) => {
                 call().await?;
@@ -151,7 +196,7 @@ impl Store for Faulty {
         version: Option<&str>,
     ) -> Result<(ByteStream, Option<String>), StoreError> {
         let uri = self.inner.uri(key);
-        match self.faults.next(Op::Read, &uri) {
+        match self.faults.fault(Op::Read, &uri) {
             None => self.inner.read_version(key, range, version).await,
             Some(Fault::Cut(bytes)) => {
                 let end = range.end.min(range.start.saturating_add(bytes));
@@ -207,7 +252,7 @@ struct FaultyUpload {
 #[async_trait]
 impl Upload for FaultyUpload {
     async fn write(&mut self, data: Bytes) -> Result<(), StoreError> {
-        match self.faults.next(Op::Write, &self.uri) {
+        match self.faults.fault(Op::Write, &self.uri) {
             None => self.inner.write(data).await,
             Some(Fault::Cut(bytes)) => {
                 let taken = data.len().min(usize::try_from(bytes).unwrap_or(usize::MAX));
@@ -220,7 +265,7 @@ impl Upload for FaultyUpload {
 
     async fn finish(self: Box<Self>) -> Result<Meta, StoreError> {
         let Self { inner, faults, uri } = *self;
-        match faults.next(Op::Finish, &uri) {
+        match faults.fault(Op::Finish, &uri) {
             None => inner.finish().await,
             Some(Fault::LoseAnswer) => {
                 inner.finish().await?;

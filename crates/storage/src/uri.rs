@@ -157,6 +157,25 @@ impl Uri {
         path.trim_end_matches('/').rsplit('/').next().unwrap_or_default()
     }
 
+    /// Whether both are the same place, however they are written: slashes at the end or doubled, and `./`, make no difference.
+    /// Links are not followed.
+    pub fn is_same(&self, other: &Self) -> bool {
+        fn same(a: &str, b: &str) -> bool {
+            let [a, b] = [a, b].map(|key| key.split('/').filter(|part| !part.is_empty() && *part != "."));
+            a.eq(b)
+        }
+        match (self, other) {
+            (Self::File(a), Self::File(b)) => {
+                let [a, b] = [a, b].map(|path| std::path::absolute(path).unwrap_or_else(|_| path.clone()));
+                a.components().eq(b.components())
+            }
+            (Self::S3 { bucket, key }, Self::S3 { bucket: b, key: k }) => bucket == b && same(key, k),
+            (Self::Http { origin, path }, Self::Http { origin: o, path: p }) => origin == o && same(path, p),
+            (Self::Memory { name, key }, Self::Memory { name: n, key: k }) => name == n && same(key, k),
+            _ => false,
+        }
+    }
+
     /// Whether `self` is `prefix` or lies below it, part by part: `s3://b/ab` is not below `s3://b/a`, and a path
     /// with `..` is below nothing.
     pub fn is_within(&self, prefix: &Self) -> bool {
@@ -225,6 +244,27 @@ mod tests {
         assert_eq!("s3://bkt".parse::<Uri>().unwrap().join("a").unwrap().to_string(), "s3://bkt/a");
         assert!(base.join("../x").is_err());
         assert!(base.join("/x").is_err());
+    }
+
+    #[test]
+    fn one_place_is_written_in_many_ways() {
+        let here = std::env::current_dir().unwrap().join("data/x").display().to_string();
+        for (a, b, expected) in [
+            ("s3://bkt/a/b", "s3a://bkt/a/b/", true),
+            ("s3://bkt/a/b", "s3://bkt//a/./b", true),
+            ("s3://bkt", "s3://bkt/", true),
+            ("s3://bkt/a/b", "s3://bkt/a/c", false),
+            ("s3://bkt/a", "s3://bk2/a", false),
+            ("data/x", "./data//x/", true),
+            ("data/x", here.as_str(), true),
+            ("file:///data/x", "/data/x/.", true),
+            ("/data/x", "/data/x/y", false),
+            ("memory://t/a", "memory://t/a/", true),
+            ("memory://t/a", "/t/a", false),
+        ] {
+            let (a, b): (Uri, Uri) = (a.parse().unwrap(), b.parse().unwrap());
+            assert_eq!(a.is_same(&b), expected, "{a} and {b}");
+        }
     }
 
     #[test]

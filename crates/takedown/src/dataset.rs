@@ -1,36 +1,41 @@
 //! Taking documents out of a dataset.
 //!
 //! ```text
-//! OUTPUT/_takedowns/000001.json             which list: created only if absent, so that there is one takedown at a time
+//! OUTPUT/_takedowns/000001.json             which list, and the record ids that it comes to; created only if absent, so that there is
+//!                                           one takedown at a time. It forgets the ids when it is done.
 //!       /_takedowns/000001-replaced.json    the files that it replaced; written before the manifest, deleted after it
 //!       /data/part-00003-000-t1.jsonl.zst   a file without those documents
 //! ```
 //!
-//! The manifest counts them as dropped by `takedown`. Rows that stay keep their JSON text. Of the files that say which documents
-//! were joined, rows that name one of them go, too.
+//! The manifest counts them as dropped by `takedown`. Rows that stay keep their JSON text.
+//!
+//! Their record ids go wherever else a dedup wrote them: rows of `clusters/` that name one, as document or survivor; the field
+//! `duplicate_of` of documents that were copies of one; entries of `duplicate_ids`; components that the manifest names as held back;
+//! lines of `_problems.jsonl`. Counts (`duplicates`, `size`) stay: they say how many there were. A document that went as a
+//! duplicate is in the dataset by its id alone, so that the list has to name that, or an index to know its address.
+
+mod rewriting;
 
 use crate::TakedownError;
 use crate::files::Folder;
 use crate::list::{Found, List};
-use gristmill_job::{FileEntry, Manifest, Takedown};
+use gristmill_job::{FileEntry, Manifest, Problem, Takedown};
 use gristmill_pipeline::Document;
-use gristmill_storage::{
-    BlockingWriter, Carry, Compression, Created, Encoding, Format, Item, Open, Push, StoreError, Stores, Uri,
-    Writer, open,
-};
+use gristmill_storage::{Created, Format, Item, Open, StoreError, Stores, Uri, open};
+use rewriting::{Fate, Rewriting};
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use tokio::runtime::Handle;
 
 /// The reason in the manifest's account.
 const REASON: &str = "takedown";
-const ENCODINGS: [Encoding; 4] = [
-    Encoding::Jsonl(Compression::Zstd),
-    Encoding::Jsonl(Compression::Gzip),
-    Encoding::Jsonl(Compression::None),
-    Encoding::Parquet,
-];
+const PROBLEMS: &str = "_problems.jsonl";
+/// Of a document that a dedup tells of: the one that it is a copy of.
+const DUPLICATE_OF: &str = "duplicate_of";
+/// Of one that stayed: those that are copies of it.
+const DUPLICATE_IDS: &str = "duplicate_ids";
 
 /// A dataset, its manifest read.
 pub struct Dataset {
@@ -42,16 +47,75 @@ pub struct Dataset {
 #[derive(Default)]
 pub struct Named {
     pub documents: u64,
-    /// Record ids of those.
+    /// Record ids of those, and what a takedown of the same list knew that was killed here.
     pub ids: HashSet<String>,
     /// The files that they are in.
     files: HashSet<String>,
+    /// Files with documents that say which others they are copies of, or which are copies of them.
+    telling: HashSet<String>,
+}
+
+/// What there is to do, and that it has begun.
+#[derive(Default)]
+pub struct Pending {
+    documents: u64,
+    /// The files to write anew.
+    hit: HashSet<String>,
+    /// The problems that are left, if any go.
+    problems: Option<Vec<u8>>,
+    is_any: bool,
 }
 
 /// `_takedowns/N.json`
 #[derive(PartialEq, Serialize, Deserialize)]
 struct Begun {
     list_sha256: String,
+    /// What is taken out here and at other places, where it may be forgotten before this takedown goes on.
+    #[serde(default, skip_serializing_if = "Vec::is_empty")]
+    ids: Vec<String>,
+}
+
+/// Who goes.
+struct Gone<'a> {
+    list: &'a List,
+    ids: &'a HashSet<String>,
+}
+
+impl Gone<'_> {
+    fn has(&self, id: &str) -> bool {
+        self.ids.contains(id) || self.list.names(id, "", &mut self.list.nothing())
+    }
+
+    fn in_data(&self, doc: &mut Document) -> Fate {
+        if names(self.list, doc, &mut self.list.nothing()) {
+            Fate::Goes
+        } else if self.forget(doc) {
+            Fate::Changed
+        } else {
+            Fate::Stays
+        }
+    }
+
+    fn in_clusters(&self, doc: &mut Document) -> Fate {
+        let survivor = doc.fields.str("survivor").unwrap_or_default();
+        if self.has(&doc.id) || self.has(&survivor) { Fate::Goes } else { Fate::Stays }
+    }
+
+    /// Takes the ids of others that go out of a document.
+    fn forget(&self, doc: &mut Document) -> bool {
+        let is_copy = doc.fields.str(DUPLICATE_OF).is_some_and(|id| self.has(&id));
+        if is_copy {
+            doc.fields.remove(DUPLICATE_OF);
+        }
+        let is_gone = |id: &Value| id.as_str().is_some_and(|id| self.has(id));
+        let Some(Value::Array(ids)) = doc.fields.value(DUPLICATE_IDS) else { return is_copy };
+        let left: Vec<Value> = ids.iter().filter(|id| !is_gone(id)).cloned().collect();
+        if left.len() == ids.len() {
+            return is_copy;
+        }
+        doc.fields.set(DUPLICATE_IDS, left);
+        true
+    }
 }
 
 /// `_takedowns/N-replaced.json`
@@ -85,9 +149,11 @@ impl Dataset {
     /// Finds the documents that a list names.
     pub fn find(&self, list: &List, found: &mut Found) -> Result<Named, TakedownError> {
         let mut named = Named::default();
-        self.each_file(|file| {
+        self.each_file(&self.manifest.files, &self.manifest.file_lists, |file| {
             let before = named.documents;
+            let mut tells = false;
             self.each_row(file, |doc, _| {
+                tells |= doc.fields.contains(DUPLICATE_OF) || doc.fields.contains(DUPLICATE_IDS);
                 if names(list, doc, found) {
                     named.documents += 1;
                     named.ids.insert(doc.id.clone());
@@ -97,99 +163,184 @@ impl Dataset {
             if named.documents > before {
                 named.files.insert(file.path.clone());
             }
+            if tells {
+                named.telling.insert(file.path.clone());
+            }
             Ok(())
         })?;
+        let begun = self.begun(self.number())?.filter(|begun| begun.list_sha256 == list.sha256());
+        named.ids.extend(begun.into_iter().flat_map(|begun| begun.ids));
         named.ids.remove("");
         Ok(named)
     }
 
-    /// Takes them out. Done again after it was killed, it goes on; done again after it ended, it does nothing.
-    pub fn take_down(mut self, list: &List, named: &Named) -> Result<Taken, TakedownError> {
-        let number = self.manifest.takedowns.len() + 1;
-        let last = self.manifest.takedowns.last().filter(|last| last.list_sha256 == list.sha256());
-        if let Some(last) = last {
-            let taken = Taken { documents: last.documents, files: last.files };
-            self.clean_up(number - 1)?;
-            return Ok(taken);
-        }
+    /// Whether ids may stand in it beside those of its own documents.
+    #[must_use]
+    pub fn tells(&self, named: &Named) -> bool {
+        let manifest = &self.manifest;
+        !named.telling.is_empty() || !manifest.clusters.is_empty() || !manifest.cluster_lists.is_empty()
+    }
+
+    /// Finds out what is to be done, and writes down that it has begun. `ids`: of all documents that are taken down, here and
+    /// elsewhere.
+    pub fn begin(&self, list: &List, named: Named, ids: &HashSet<String>) -> Result<Pending, TakedownError> {
         // What a killed one left to delete.
-        self.clean_up(number - 1)?;
-        let documents = named.documents;
-        if documents == 0 {
+        self.clean_up(self.number() - 1)?;
+        let (gone, manifest) = (Gone { list, ids }, &self.manifest);
+        let Named { documents, files: mut hit, telling, .. } = named;
+        self.each_file(&manifest.files, &manifest.file_lists, |file| {
+            if telling.contains(&file.path)
+                && !hit.contains(&file.path)
+                && self.any(file, |doc| gone.forget(doc))?
+            {
+                hit.insert(file.path.clone());
+            }
+            Ok(())
+        })?;
+        self.each_file(&manifest.clusters, &manifest.cluster_lists, |file| {
+            if self.any(file, |doc| gone.in_clusters(doc) != Fate::Stays)? {
+                hit.insert(file.path.clone());
+            }
+            Ok(())
+        })?;
+        let problems = self.problems_without(&gone)?;
+        let held = manifest.joined.iter().flat_map(|joined| &joined.components_held);
+        let is_any =
+            !hit.is_empty() || problems.is_some() || held.into_iter().any(|held| gone.has(&held.survivor));
+        if is_any {
+            self.write_begun(list, ids)?;
+        }
+        Ok(Pending { documents, hit, problems, is_any })
+    }
+
+    /// Takes them out. Done again after it was killed, it goes on; done again after it ended, it does nothing.
+    pub fn take_down(
+        mut self,
+        list: &List,
+        pending: Pending,
+        ids: &HashSet<String>,
+    ) -> Result<Taken, TakedownError> {
+        if !pending.is_any {
             return Ok(Taken::default());
         }
-        self.begin(number, list)?;
-        let is_gone = |id: &str| named.ids.contains(id) || list.names(id, "", &mut list.nothing());
-        let in_data = |doc: &Document| names(list, doc, &mut list.nothing());
-        let in_clusters = |doc: &Document| {
-            is_gone(&doc.id) || doc.fields.str("survivor").is_some_and(|survivor| is_gone(&survivor))
-        };
-        let mut work = Rewriting { dataset: &self, number, replaced: Vec::new(), rewritten: 0 };
+        let (gone, number) = (Gone { list, ids }, self.number());
+        let mut work = Rewriting::new(&self, number, &pending.hit);
         let manifest = &self.manifest;
         let (files, file_lists) =
-            work.all(&manifest.files, &manifest.file_lists, Some(&named.files), &in_data)?;
-        let taken = Taken { documents, files: work.rewritten };
+            work.all(&manifest.files, &manifest.file_lists, &|doc| gone.in_data(doc))?;
         let (clusters, cluster_lists) =
-            work.all(&manifest.clusters, &manifest.cluster_lists, None, &in_clusters)?;
-        let replaced = Replaced { files: work.replaced };
-        let manifest = &mut self.manifest;
+            work.all(&manifest.clusters, &manifest.cluster_lists, &|doc| gone.in_clusters(doc))?;
+        let (replaced, rewritten) = work.done();
+        let (documents, manifest) = (pending.documents, &mut self.manifest);
         (manifest.files, manifest.file_lists) = (files, file_lists);
         (manifest.clusters, manifest.cluster_lists) = (clusters, cluster_lists);
-        manifest.documents.kept = manifest.documents.kept.saturating_sub(documents);
-        *manifest.documents.dropped.entry(REASON.to_owned()).or_default() += documents;
+        for joined in &mut manifest.joined {
+            joined.components_held.retain(|held| !gone.has(&held.survivor));
+        }
+        if documents > 0 {
+            manifest.documents.kept = manifest.documents.kept.saturating_sub(documents);
+            *manifest.documents.dropped.entry(REASON.to_owned()).or_default() += documents;
+        }
         let list_sha256 = list.sha256().to_owned();
-        manifest.takedowns.push(Takedown { list_sha256, documents, files: taken.files });
-        self.folder.put(&replaced_path(number), to_json(&replaced))?;
+        manifest.takedowns.push(Takedown { list_sha256, documents, files: rewritten });
+        if let Some(problems) = pending.problems {
+            self.folder.put(PROBLEMS, problems)?;
+        }
+        self.folder.put(&replaced_path(number), to_json(&Replaced { files: replaced }))?;
         self.folder.put("manifest.json", to_json(&self.manifest))?;
         self.clean_up(number)?;
-        Ok(taken)
+        Ok(Taken { documents, files: rewritten })
+    }
+
+    /// Of the next takedown.
+    fn number(&self) -> usize {
+        self.manifest.takedowns.len() + 1
+    }
+
+    fn begun(&self, number: usize) -> Result<Option<Begun>, TakedownError> {
+        let bytes = self.folder.get(&begun_path(number))?;
+        Ok(bytes.and_then(|bytes| serde_json::from_slice(&bytes).ok()))
     }
 
     /// One takedown at a time.
-    fn begin(&self, number: usize, list: &List) -> Result<(), TakedownError> {
-        let path = format!("_takedowns/{number:06}.json");
-        let mine = Begun { list_sha256: list.sha256().to_owned() };
+    fn write_begun(&self, list: &List, ids: &HashSet<String>) -> Result<(), TakedownError> {
+        let path = begun_path(self.number());
+        let mut ids: Vec<String> = ids.iter().cloned().collect();
+        ids.sort_unstable();
+        let mine = Begun { list_sha256: list.sha256().to_owned(), ids };
         let (store, key) = (self.folder.store.clone(), self.folder.key(&path));
         let bytes = to_json(&mine);
         if self.folder.wait(async move { store.create(&key, bytes.into()).await })?? == Created::New {
             return Ok(());
         }
-        let there = self.folder.get(&path)?.and_then(|bytes| serde_json::from_slice::<Begun>(&bytes).ok());
-        match there {
-            Some(there) if there != mine => {
+        match self.begun(self.number())? {
+            Some(there) if there.list_sha256 != mine.list_sha256 => {
                 Err(TakedownError::Begun { uri: self.folder.uri(&path), list: there.list_sha256 })
+            }
+            Some(there) if there == mine => Ok(()),
+            // What that one knew is among what is known now.
+            _ => self.folder.put(&path, to_json(&mine)),
+        }
+    }
+
+    /// Deletes what a takedown replaced, once the manifest lists it no more, and what it knew.
+    fn clean_up(&self, number: usize) -> Result<(), TakedownError> {
+        let path = replaced_path(number);
+        if let Some(bytes) = self.folder.get(&path)? {
+            let damaged = |error: serde_json::Error| TakedownError::Damaged {
+                uri: self.folder.uri(&path),
+                why: error.to_string(),
+            };
+            let replaced: Replaced = serde_json::from_slice(&bytes).map_err(damaged)?;
+            self.folder.delete(&replaced.files)?;
+            self.folder.delete(&[path])?;
+        }
+        match self.begun(number)? {
+            Some(Begun { list_sha256, ids }) if !ids.is_empty() => {
+                self.folder.put(&begun_path(number), to_json(&Begun { list_sha256, ids: Vec::new() }))
             }
             _ => Ok(()),
         }
     }
 
-    /// Deletes what a takedown replaced, once the manifest lists it no more.
-    fn clean_up(&self, number: usize) -> Result<(), TakedownError> {
-        let path = replaced_path(number);
-        let Some(bytes) = self.folder.get(&path)? else { return Ok(()) };
-        let replaced: Replaced = serde_json::from_slice(&bytes).map_err(|error| TakedownError::Damaged {
-            uri: self.folder.uri(&path),
-            why: error.to_string(),
-        })?;
-        self.folder.delete(&replaced.files)?;
-        self.folder.delete(&[path])
+    /// The problems without those of documents that go, if there are any.
+    fn problems_without(&self, gone: &Gone) -> Result<Option<Vec<u8>>, TakedownError> {
+        let bytes = self.folder.get(PROBLEMS)?.unwrap_or_default();
+        let stays = |line: &&[u8]| {
+            serde_json::from_slice::<Problem>(line).map_or(true, |problem| !gone.has(&problem.id))
+        };
+        let left: Vec<&[u8]> = bytes.split_inclusive(|byte| *byte == b'\n').filter(stays).collect();
+        let left = left.concat();
+        Ok((left.len() < bytes.len()).then_some(left))
     }
 
     fn each_file(
         &self,
+        files: &[FileEntry],
+        lists: &[FileEntry],
         mut look: impl FnMut(&FileEntry) -> Result<(), TakedownError>,
     ) -> Result<(), TakedownError> {
-        self.manifest.files.iter().try_for_each(&mut look)?;
-        for list in &self.manifest.file_lists {
+        files.iter().try_for_each(&mut look)?;
+        for list in lists {
             self.read_list(list)?.iter().try_for_each(&mut look)?;
         }
         Ok(())
     }
 
+    /// Whether something holds of any row of a file.
+    fn any(&self, file: &FileEntry, holds: impl Fn(&mut Document) -> bool) -> Result<bool, TakedownError> {
+        let mut any = false;
+        self.each_row(file, |doc, _| {
+            any = any || holds(doc);
+            Ok(())
+        })?;
+        Ok(any)
+    }
+
     fn each_row(
         &self,
         file: &FileEntry,
-        mut look: impl FnMut(&Document, &str) -> Result<(), TakedownError>,
+        mut look: impl FnMut(&mut Document, &str) -> Result<(), TakedownError>,
     ) -> Result<(), TakedownError> {
         let (Some(format), _) = Format::of_name(&file.path) else {
             return Err(self.damaged(file, "it is of no known format"));
@@ -201,7 +352,7 @@ impl Dataset {
                 return Err(self.damaged(file, "it holds what is no row"));
             };
             let doc = Document::from_json(&line, String::new);
-            look(&doc.map_err(|error| self.damaged(file, &error.to_string()))?, &line)?;
+            look(&mut doc.map_err(|error| self.damaged(file, &error.to_string()))?, &line)?;
             rows += 1;
         }
         if rows == file.rows { Ok(()) } else { Err(self.damaged(file, &format!("it has {rows} rows"))) }
@@ -236,118 +387,12 @@ impl Dataset {
     }
 }
 
-/// A takedown at work on a dataset's files.
-struct Rewriting<'a> {
-    dataset: &'a Dataset,
-    number: usize,
-    /// Files, and lists of files, that others take the place of.
-    replaced: Vec<String>,
-    /// Files, lists not counted.
-    rewritten: u64,
-}
-
-impl Rewriting<'_> {
-    /// The files, and the lists of more of them, those with rows that go written anew.
-    fn all(
-        &mut self,
-        files: &[FileEntry],
-        lists: &[FileEntry],
-        hit: Option<&HashSet<String>>,
-        goes: &dyn Fn(&Document) -> bool,
-    ) -> Result<(Vec<FileEntry>, Vec<FileEntry>), TakedownError> {
-        let files = self.files(files, hit, goes)?;
-        let mut all = Vec::with_capacity(lists.len());
-        for list in lists {
-            let before = self.rewritten;
-            let files = self.files(&self.dataset.read_list(list)?, hit, goes)?;
-            if self.rewritten == before {
-                all.push(list.clone());
-                continue;
-            }
-            let path = renamed(&list.path, self.number, 0, ".jsonl");
-            all.push(self.dataset.write_list(path, &files)?);
-            self.replaced.push(list.path.clone());
-        }
-        Ok((files, all))
-    }
-
-    /// `hit`: the files that have such rows, if that is known.
-    fn files(
-        &mut self,
-        files: &[FileEntry],
-        hit: Option<&HashSet<String>>,
-        goes: &dyn Fn(&Document) -> bool,
-    ) -> Result<Vec<FileEntry>, TakedownError> {
-        let mut all = Vec::with_capacity(files.len());
-        for file in files {
-            let mut some = hit.is_some_and(|hit| hit.contains(&file.path));
-            if hit.is_none() {
-                self.dataset.each_row(file, |doc, _| {
-                    some |= goes(doc);
-                    Ok(())
-                })?;
-            }
-            if some {
-                all.extend(self.rewrite(file, goes)?);
-                self.replaced.push(file.path.clone());
-                self.rewritten += 1;
-            } else {
-                all.push(file.clone());
-            }
-        }
-        Ok(all)
-    }
-
-    /// One file, or several where the columns of what is left need them.
-    fn rewrite(
-        &self,
-        file: &FileEntry,
-        goes: &dyn Fn(&Document) -> bool,
-    ) -> Result<Vec<FileEntry>, TakedownError> {
-        let encoding = ENCODINGS.into_iter().find(|encoding| file.path.ends_with(encoding.extension()));
-        let encoding = encoding.ok_or_else(|| self.dataset.damaged(file, "it is of no known format"))?;
-        let begin = |carry: Carry, piece: usize| -> Result<(String, Writer<BlockingWriter>), TakedownError> {
-            let path = renamed(&file.path, self.number, piece, encoding.extension());
-            let out = self.dataset.folder.create(&path);
-            Ok((path, Writer::new(out, encoding, carry)?))
-        };
-        let mut written = Vec::new();
-        let mut current = Some(begin(Carry::default(), 0)?);
-        self.dataset.each_row(file, |doc, row| {
-            let Some((path, mut writer)) = current.take() else { return Ok(()) };
-            if goes(doc) || writer.push(row)? == Push::Written {
-                current = Some((path, writer));
-                return Ok(());
-            }
-            let carry = finish(path, writer, &mut written)?;
-            let (path, mut next) = begin(carry, written.len())?;
-            if next.push(row)? == Push::NextFile {
-                return Err(self.dataset.damaged(file, "a row of it fits no file"));
-            }
-            current = Some((path, next));
-            Ok(())
-        })?;
-        if let Some((path, writer)) = current {
-            finish(path, writer, &mut written)?;
-        }
-        Ok(written)
-    }
-}
-
-fn finish(
-    path: String,
-    writer: Writer<BlockingWriter>,
-    files: &mut Vec<FileEntry>,
-) -> Result<Carry, TakedownError> {
-    let finished = writer.finish()?;
-    finished.inner.finish()?;
-    let written = finished.written;
-    files.push(FileEntry { path, rows: written.rows, bytes: written.bytes, sha256: written.sha256 });
-    Ok(finished.carry)
-}
-
 fn names(list: &List, doc: &Document, found: &mut Found) -> bool {
     list.names(&doc.id, &doc.fields.str("url").unwrap_or_default(), found)
+}
+
+fn begun_path(number: usize) -> String {
+    format!("_takedowns/{number:06}.json")
 }
 
 fn replaced_path(number: usize) -> String {
@@ -359,47 +404,4 @@ fn to_json<T: Serialize>(value: &T) -> Vec<u8> {
     let mut bytes = serde_json::to_vec_pretty(value).unwrap_or_default();
     bytes.push(b'\n');
     bytes
-}
-
-/// `data/part-0.jsonl` → `data/part-0-t1.jsonl` → `data/part-0-t2.jsonl`; further files of one `data/part-0-t2.1.jsonl`.
-fn renamed(path: &str, takedown: usize, piece: usize, extension: &str) -> String {
-    let stem = path.strip_suffix(extension).unwrap_or(path);
-    let is_ours = |end: &str| {
-        let (number, piece) = end.split_once('.').unwrap_or((end, "0"));
-        [number, piece].iter().all(|n| !n.is_empty() && n.bytes().all(|byte| byte.is_ascii_digit()))
-    };
-    let stem = match stem.rsplit_once("-t") {
-        Some((before, end)) if is_ours(end) => before,
-        _ => stem,
-    };
-    // A piece of an earlier takedown's keeps apart from the others.
-    let earlier =
-        path.strip_suffix(extension).and_then(|stem| Some(stem.rsplit_once("-t")?.1.split_once('.')?.1));
-    match (earlier.filter(|n| n.bytes().all(|byte| byte.is_ascii_digit())), piece) {
-        (None, 0) => format!("{stem}-t{takedown}{extension}"),
-        (None, piece) => format!("{stem}-t{takedown}.{piece}{extension}"),
-        (Some(earlier), piece) => format!("{stem}-{earlier}-t{takedown}.{piece}{extension}"),
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn files_are_named_after_the_takedown() {
-        for (path, piece, expected) in [
-            ("data/part-00000-000.jsonl.zst", 0, "data/part-00000-000-t3.jsonl.zst"),
-            ("data/part-00000-000-t1.jsonl.zst", 0, "data/part-00000-000-t3.jsonl.zst"),
-            ("data/part-00000-000-t12.jsonl.zst", 2, "data/part-00000-000-t3.2.jsonl.zst"),
-            ("data/part-00000-000-t1.2.jsonl.zst", 0, "data/part-00000-000-2-t3.0.jsonl.zst"),
-            (
-                "processed_data/my-text_processed.jsonl.zst",
-                0,
-                "processed_data/my-text_processed-t3.jsonl.zst",
-            ),
-        ] {
-            assert_eq!(renamed(path, 3, piece, ".jsonl.zst"), expected, "{path}");
-        }
-    }
 }

@@ -5,7 +5,8 @@
 //! there; the same text under another address comes in as any other does, and has to be named itself.
 //!
 //! Segments keep their numbers and documents their places in them. Only the files that held something of what goes are
-//! written anew, under names that hang on the generation and the list alone.
+//! written anew, under names that hang on the generation and the list alone. Whatever no generation names is deleted then: what was
+//! written anew, and what writers left that were killed or came too late.
 
 use crate::TakedownError;
 use crate::files::Folder;
@@ -17,17 +18,20 @@ use gristmill_dedup::keyfile::{self, FOOTER_BYTES, Footer, node, shard_and_ordin
 use gristmill_dedup::sets;
 use gristmill_dedup::stream::{Key, Stream};
 use gristmill_job::index::ids::{IdReader, IdWriter};
-use gristmill_job::index::{Generation, Index, Part, Segment};
+use gristmill_job::index::{Generation, Index, Part, Segment, folder};
 use gristmill_job::{FileEntry, IndexError, PAGE_TASKS};
 use gristmill_storage::{Stores, Uri};
 use sha2::{Digest, Sha256};
 use std::collections::HashSet;
 use std::io::Read;
 use std::ops::Range;
+use std::time::Duration;
 use tokio::runtime::Handle;
 
 /// Jobs may extend an index while it is read. It is read anew so many times.
 const ROUNDS: u32 = 5;
+/// What was left half written so long ago is nobody's work.
+const HALF_WRITTEN: Duration = Duration::from_hours(24);
 
 /// What a takedown came to.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -51,25 +55,42 @@ pub fn take_down(
     ids: &HashSet<String>,
     found: &mut Found,
 ) -> Result<Taken, TakedownError> {
-    let (store, prefix) = stores.open(at)?;
-    let folder = Folder { handle: handle.clone(), store, prefix: prefix.trim_end_matches('/').to_owned() };
-    let work = Work { folder, index: Index::open(stores, at)?, list, ids };
+    let work = Work::open(handle, stores, at, list, ids)?;
+    work.sweep()?;
     let before = found.clone();
-    let mut round = 1;
-    loop {
-        let taken = work.of_generation(work.latest()?, found);
-        match taken {
-            Err(TakedownError::Index(IndexError::Taken { .. })) if round < ROUNDS => {
-                // What came since is looked at, too.
-                found.clone_from(&before);
-                round += 1;
-            }
-            Err(TakedownError::Index(IndexError::Taken { at, generation, by })) => {
-                return Err(TakedownError::Overtaken { at, generation, by });
-            }
+    for _ in 1..ROUNDS {
+        match work.of_generation(work.latest()?, found) {
+            // What came since is looked at, too.
+            Err(TakedownError::Index(IndexError::Taken { .. })) => found.clone_from(&before),
             other => return other,
         }
     }
+    let taken = work.of_generation(work.latest()?, found);
+    if let Err(TakedownError::Index(IndexError::Taken { at, generation, by })) = taken {
+        work.clean_up(work.latest()?)?;
+        return Err(TakedownError::Overtaken { at, generation, by });
+    }
+    taken
+}
+
+/// The record ids of the documents of an index that a list names.
+pub fn ids(
+    handle: &Handle,
+    stores: &Stores,
+    at: &Uri,
+    list: &List,
+) -> Result<HashSet<String>, TakedownError> {
+    let (mut named, nobody) = (HashSet::new(), HashSet::new());
+    let work = Work::open(handle, stores, at, list, &nobody)?;
+    work.each_segment(&work.generation(work.latest()?)?, |_, segment| {
+        work.each_document(&segment.ids, |id, url, _| {
+            if !id.is_empty() && work.is_named(id, url, &mut list.nothing()) {
+                named.insert(id.to_owned());
+            }
+            Ok(())
+        })
+    })?;
+    Ok(named)
 }
 
 struct Work<'a> {
@@ -101,7 +122,20 @@ impl Gone {
     }
 }
 
-impl Work<'_> {
+impl<'a> Work<'a> {
+    fn open(
+        handle: &Handle,
+        stores: &Stores,
+        at: &Uri,
+        list: &'a List,
+        ids: &'a HashSet<String>,
+    ) -> Result<Self, TakedownError> {
+        let (store, prefix) = stores.open(at)?;
+        let folder =
+            Folder { handle: handle.clone(), store, prefix: prefix.trim_end_matches('/').to_owned() };
+        Ok(Self { folder, index: Index::open(stores, at)?, list, ids })
+    }
+
     /// Writes the generation after this one. Another that was written meanwhile has documents that this one has not: then it is
     /// refused.
     fn of_generation(&self, latest: u64, found: &mut Found) -> Result<Taken, TakedownError> {
@@ -238,9 +272,9 @@ impl Work<'_> {
             hash.update(id);
         }
         let digest = hex::encode(hash.finalize());
-        let to = format!("files/takedown-{}", digest.get(..16).unwrap_or_default());
         let mut next = generation.clone();
         next.generation = generation.generation + 1;
+        let to = folder(next.generation, &format!("takedown-{}", digest.get(..16).unwrap_or_default()));
         let mut like_them = 0;
         for part in &mut next.parts {
             let end = part.first_segment + part.segments;
@@ -349,59 +383,30 @@ impl Work<'_> {
         })
     }
 
-    /// Takes away the generations before the latest one that a takedown wrote, and the files that were replaced since.
+    /// Takes away the generations before the latest one that a takedown wrote, then the files that none names any more.
     fn clean_up(&self, latest: u64) -> Result<(), TakedownError> {
         let index = self.index.clone();
         let numbers = self.folder.wait(async move { index.generations().await })??;
-        let mut since: Option<Generation> = None;
+        let mut is_replaced = false;
         for number in numbers.into_iter().rev().filter(|number| *number <= latest) {
             let generation = match self.generation(number) {
                 Err(TakedownError::Index(IndexError::Removed { .. })) => continue,
                 other => other?,
             };
-            let by_takedown = generation.parts.iter().all(|part| part.generation < number);
-            match &since {
-                Some(since) => {
-                    self.delete_replaced(&generation, since)?;
-                    let index = self.index.clone();
-                    self.folder.wait(async move { index.remove(number).await })??;
-                }
-                None if by_takedown => since = Some(generation),
-                None => {}
+            if is_replaced {
+                let index = self.index.clone();
+                self.folder.wait(async move { index.remove(number).await })??;
             }
+            is_replaced |= generation.parts.iter().all(|part| part.generation < number);
         }
-        Ok(())
+        let index = self.index.clone();
+        let leftovers = self.folder.wait(async move { index.leftovers().await })??;
+        self.folder.delete(&leftovers)
     }
 
-    /// Deletes the files of a generation that a later one has others for.
-    fn delete_replaced(&self, old: &Generation, new: &Generation) -> Result<(), TakedownError> {
-        for (old, new) in old.parts.iter().zip(&new.parts) {
-            let mut gone = Vec::new();
-            if old.drops != new.drops {
-                gone.push(old.drops.path.clone());
-            }
-            for (page, (before, after)) in old.pages.iter().zip(&new.pages).enumerate() {
-                // One that is not there was deleted with its files, after them.
-                if before == after || self.folder.get(&before.path)?.is_none() {
-                    continue;
-                }
-                let (before_segments, after_segments) =
-                    (self.page(old, page as u64)?, self.page(new, page as u64)?);
-                for (before, after) in before_segments.iter().zip(&after_segments) {
-                    let of = |segment: &Segment| {
-                        let sets = segment.sets.clone();
-                        [Some(segment.keys.clone()), sets, Some(segment.ids.clone())]
-                    };
-                    for (before, after) in of(before).into_iter().zip(of(after)) {
-                        gone.extend(before.filter(|b| after.as_ref() != Some(b)).map(|before| before.path));
-                    }
-                }
-                self.folder.delete(&std::mem::take(&mut gone))?;
-                gone.push(before.path.clone());
-            }
-            self.folder.delete(&gone)?;
-        }
-        Ok(())
+    fn sweep(&self) -> Result<(), TakedownError> {
+        let index = self.index.clone();
+        Ok(self.folder.wait(async move { index.sweep(HALF_WRITTEN).await })??)
     }
 
     fn damaged(&self, file: &FileEntry, why: &str) -> TakedownError {
@@ -448,3 +453,6 @@ impl<K: Key, R: Read> Stream for Without<'_, K, R> {
         self.skip()
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -40,7 +40,7 @@ pub enum TakedownError {
     #[error("{uri} is not as the manifest says: {why}; `gristmill verify` tells more")]
     Damaged { uri: String, why: String },
     #[error(
-        "another takedown was begun here and did not come to its end ({uri}): run that one again first, with the list of sha256 {list}"
+        "another takedown was begun here and did not come to its end ({uri}): run that one again first, with the list of sha256 {list} and the same datasets and indexes"
     )]
     Begun { uri: String, list: String },
     #[error(

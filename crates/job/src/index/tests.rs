@@ -83,7 +83,7 @@ async fn of_two_that_write_one_generation_one_wins() {
 
     index.remove(1).await.expect("is replaced");
     let gone = index.generation(1).await.expect_err("is gone").to_string();
-    assert!(gone.contains("a takedown removed it: run the job anew"), "{gone}");
+    assert!(gone.contains("a takedown removed it: name a later one"), "{gone}");
     assert!(index.create(&first).await.is_err(), "its number stays taken");
 
     let segment = Segment { keys: file("files/x/k"), sets: None, ids: file("files/x/i") };
@@ -96,6 +96,30 @@ async fn of_two_that_write_one_generation_one_wins() {
     two.pages[0].sha256 = "00".repeat(32);
     let other = index.page(&two, 0).await.expect_err("is another").to_string();
     assert!(other.contains("its sha256 is"), "{other}");
+}
+
+#[tokio::test]
+async fn who_wrote_a_generation_is_known_when_a_takedown_took_it_away() {
+    let stores = Stores::new(Settings::default());
+    let index = Index::open(&stores, &"memory://indexes/written".parse().expect("URI")).expect("opens");
+    let (input, other) = ("cd".repeat(32), "ef".repeat(32));
+    assert!(!index.written(1, "job-1", &input).await.expect("is free"));
+    let first = generation(vec![part(1, 0, 3)]);
+    index.create(&first).await.expect("is the first");
+    assert!(index.written(1, "job-1", &input).await.expect("is its own"));
+    for (job, input) in [("job-2", &input), ("job-1", &other)] {
+        let taken = index.written(1, job, input).await.expect_err("is another's").to_string();
+        assert!(taken.contains("has a generation 1 already, by job job-1"), "{taken}");
+    }
+    // A takedown writes the next and takes this one away.
+    index.create(&Generation { generation: 2, ..first }).await.expect("goes on");
+    index.remove(1).await.expect("is replaced");
+    assert!(index.is_removed(1).await.expect("reads") && !index.is_removed(2).await.expect("reads"));
+    assert!(index.written(1, "job-1", &input).await.expect("was its own"));
+    assert!(index.written(1, "job-2", &input).await.is_err());
+    let taken = index.written(2, "job-1", &input).await.expect_err("is no job's").to_string();
+    assert!(taken.contains("has a generation 2 already, by a takedown"), "{taken}");
+    assert!(!index.written(3, "job-1", &input).await.expect("is free"));
 }
 
 proptest! {

@@ -2,8 +2,9 @@
 
 use super::pieces::{self, Params};
 use crate::step::{Context, Kind};
-use crate::{BuildError, Built, Step};
+use crate::{BuildError, Built, IndexUse, Step};
 use gristmill_dedup::pieces::Piece;
+use serde_json::Value;
 
 pub struct LineDedup;
 
@@ -14,7 +15,8 @@ impl Step for LineDedup {
     const NAME: &'static str = "line_dedup";
     const DOC: &'static str = "Keeps one of all equal lines of the corpus.\n\n\
         Lines are compared by 128 bits of xxh3, after `normalize`, within a document and over the whole corpus. Of equal lines the first of the \
-        document with the smallest record id stays; the others are taken out. Blank lines stay. A document is dropped if nothing is left of it.\n\n\
+        document with the smallest record id stays; the others are taken out. Blank lines stay. A document is dropped if nothing is left of it. \
+        With `index` the lines of documents of earlier jobs take part, and stay.\n\n\
         CCNet compares the lines of web pages, which it calls paragraphs, after its own normalisation (`ccnet_dedup_normalizer`), among some \
         hundred files at a time; here it is the whole corpus.";
     const ORIGIN: &'static str =
@@ -24,7 +26,15 @@ impl Step for LineDedup {
     type Params = Params;
 
     fn build(params: &Params, cx: &Context) -> Result<Built, BuildError> {
-        Ok(pieces::build(*params, Piece::Line, LINES, cx))
+        Ok(pieces::build(params, Piece::Line, LINES, cx))
+    }
+
+    fn index(params: &Params) -> Option<&IndexUse> {
+        params.index.as_ref()
+    }
+
+    fn joins_by(params: &Params, seed: u64) -> Value {
+        pieces::joins_by(params, seed)
     }
 }
 
