@@ -197,7 +197,8 @@ proptest! {
             let ticks = line.bytes().take_while(|&byte| byte == b'`').count();
             prop_assert!(open.is_some() || !line.starts_with("~~~"), "{}", text);
             match open {
-                None if ticks >= 3 => open = Some(ticks),
+                // With more of them behind the first it is code within a line.
+                None if ticks >= 3 && !line[ticks..].contains('`') => open = Some(ticks),
                 Some(opened) if ticks >= opened && line.len() == ticks => open = None,
                 _ => {}
             }
