@@ -18,10 +18,11 @@ impl Filters {
     /// Takes a step. Two must not save to one folder.
     pub(crate) fn add(&mut self, spec: &StepSpec, bloom: Bloom) -> Result<(), PrepareError> {
         let (place, step) = (spec.index, spec.def.name);
-        let save = bloom.save.as_deref().map(folder);
-        let same =
-            |other: &&(usize, &str, Bloom)| save.is_some() && other.2.save.as_deref().map(folder) == save;
-        if let Some((other, _, _)) = self.steps.iter().find(same) {
+        let saves_to = |folder: &str| {
+            let is_there = |other: &str| Uri::are_same(other, folder);
+            self.steps.iter().find(|(_, _, bloom)| bloom.save.as_deref().is_some_and(is_there))
+        };
+        if let Some((other, _, _)) = bloom.save.as_deref().and_then(saves_to) {
             let why = format!(
                 "it saves its filters to {}, as step {other} does: give each a folder of its own",
                 bloom.save.as_deref().unwrap_or_default()
@@ -61,10 +62,4 @@ impl Filters {
 
 fn refused(place: usize, step: &'static str, error: FilterError) -> PrepareError {
     PrepareError::Filter { place, step, error }
-}
-
-/// A folder, however it is spelled.
-fn folder(uri: &str) -> String {
-    let parsed = uri.parse::<Uri>().map_or_else(|_| uri.to_owned(), |uri| uri.to_string());
-    parsed.trim_end_matches('/').to_owned()
 }

@@ -56,7 +56,7 @@ pub(crate) async fn planned(
         let joins_by = joins_by(spec, recipe.head.seed);
         let looked = look(stores, used, &joins_by, (job, input_sha256)).await;
         let generation = looked.map_err(|error| at_step(spec, error))?;
-        let is_same = |other: &PlannedIndex| other.extend && is_same(&other.at, &used.at);
+        let is_same = |other: &PlannedIndex| other.extend && Uri::are_same(&other.at, &used.at);
         if used.extend && all.values().any(is_same) {
             return Err(at_step(spec, IndexProblem::Twice { at: used.at.clone() }));
         }
@@ -114,13 +114,6 @@ pub(crate) fn joins_by(spec: &StepSpec, seed: u64) -> Value {
         joins_by.insert("step".to_owned(), spec.def.name.into());
     }
     joins_by
-}
-
-fn is_same(one: &str, other: &str) -> bool {
-    match (one.parse::<Uri>(), other.parse::<Uri>()) {
-        (Ok(one), Ok(other)) => one.is_same(&other),
-        _ => one == other,
-    }
 }
 
 /// The steps that name an index.

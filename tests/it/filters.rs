@@ -209,9 +209,9 @@ fn filters_of_other_jobs_are_what_they_were_when_the_job_was_planned() {
     // Of jobs that save to one folder the first has it.
     refused(", save: kept", "kept is where step 0 of job test-");
     assert_eq!(files(&folder.join("kept")), kept);
-    recipe(folder, "- bff_dedup: {save: mine}\n- bff_dedup: {save: mine/}\n", "");
+    recipe(folder, "- bff_dedup: {save: mine}\n- bff_dedup: {save: ./mine/}\n", "");
     let (done, said) = run(folder, &["--output", "refused"]);
-    assert!(!done && said.contains("it saves its filters to mine/, as step 0 does"), "{said}");
+    assert!(!done && said.contains("it saves its filters to ./mine/, as step 0 does"), "{said}");
     assert!(!folder.join("mine").exists());
     // The same job may do it again, and again it writes the same.
     let (done, said) = run_with("", ", save: kept", &["--input", "in/0.jsonl", "--output", "kept-again"]);

@@ -11,6 +11,7 @@
 #![forbid(unsafe_code)]
 
 pub mod blocking;
+#[cfg(any(test, feature = "conformance"))]
 pub mod conformance;
 pub mod error;
 pub mod fault;

@@ -176,6 +176,14 @@ impl Uri {
         }
     }
 
+    /// The same of addresses as they are written in recipes; texts that are none are the same if they are equal.
+    pub fn are_same(one: &str, other: &str) -> bool {
+        match (one.parse::<Self>(), other.parse::<Self>()) {
+            (Ok(one), Ok(other)) => one.is_same(&other),
+            _ => one == other,
+        }
+    }
+
     /// Whether `self` is `prefix` or lies below it, part by part: `s3://b/ab` is not below `s3://b/a`, and a path
     /// with `..` is below nothing.
     pub fn is_within(&self, prefix: &Self) -> bool {
